@@ -1,0 +1,1 @@
+"""Sound: decoding, output and peaks. Nothing else in the program opens a sound device."""

@@ -1,0 +1,243 @@
+"""The one mutable truth about live calls.
+
+Every event may come twice, late, or without its partner; the book ends up with the same record in any order.
+The rule: a field told by an end outweighs one told by an update, which outweighs one told by a start;
+of equals the later counts.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
+from recmon.domain.cdr import CdrRecord
+from recmon.domain.events import (
+    CallEnded,
+    CallEvent,
+    CallFacts,
+    CallStarted,
+    CallUpdated,
+    SnapshotBegun,
+    SnapshotEnded,
+)
+from recmon.publisher import Publisher
+
+REMEMBERED_FINISHED = 5_000
+"""Finished calls kept in mind, so that a late or repeated event revises them."""
+
+_STARTED, _UPDATED, _ENDED = 1, 2, 3
+_OUR_CLOCK = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallBookChange:
+    """What one batch of events changed, each call once, in its newest form.
+
+    Attributes:
+        added: calls that appeared in the live list.
+        updated: live calls that changed.
+        removed: final records: calls that left the live list, calls whose end was the first thing heard of
+            them, and finished calls about which more became known. Store them by key.
+    """
+
+    added: tuple[Call, ...] = ()
+    updated: tuple[Call, ...] = ()
+    removed: tuple[Call, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.updated or self.removed)
+
+
+@dataclass(slots=True)
+class _Entry:
+    call: Call
+    ranks: dict[str, int] = field(default_factory=dict)
+
+
+class _Changes:
+    """Collects what a batch did to each call, so that a call shows up once however many events it had."""
+
+    def __init__(self) -> None:
+        self.calls: dict[CallKey, tuple[bool, Call]] = {}
+
+    def note(self, call: Call, *, is_new: bool) -> None:
+        was_new = self.calls[call.key][0] if call.key in self.calls else is_new
+        self.calls[call.key] = (was_new, call)
+
+    def result(self) -> CallBookChange:
+        added: list[Call] = []
+        updated: list[Call] = []
+        removed: list[Call] = []
+        for is_new, call in self.calls.values():
+            (removed if call.state.is_over else added if is_new else updated).append(call)
+        return CallBookChange(tuple(added), tuple(updated), tuple(removed))
+
+
+class CallBook:
+    """Keeps the live calls of all servers and tells what changes.
+
+    Args:
+        locate: names the recordings of a call; asked whenever a call changes.
+    """
+
+    def __init__(
+        self, locate: Callable[[Call], tuple[RecordingRef, ...]] = lambda call: call.recordings
+    ) -> None:
+        self.changed: Publisher[CallBookChange] = Publisher()
+        self._locate = locate
+        self._live: dict[CallKey, _Entry] = {}
+        self._finished: OrderedDict[CallKey, _Entry] = OrderedDict()
+        self._listed: dict[ServerId, set[CallKey]] = {}
+
+    def apply(self, server: ServerId, events: Iterable[CallEvent]) -> CallBookChange:
+        """Take in what a server told, publish what changed (if anything) and return it."""
+        changes = _Changes()
+        for event in events:
+            match event:
+                case CallStarted() | CallUpdated() | CallEnded():
+                    self._apply_call(server, event, changes)
+                case SnapshotBegun():
+                    self._listed[server] = set()
+                case SnapshotEnded():
+                    listed = self._listed.pop(server, set())
+                    self._lose([e for e in self._of(server) if e.call.key not in listed], changes)
+        return self._publish(changes)
+
+    def mark_unconfirmed(self, server: ServerId) -> CallBookChange:
+        """Note that a server cannot be watched: what its calls do now is unknown."""
+        self._listed.pop(server, None)
+        changes = _Changes()
+        for entry in self._of(server):
+            if entry.call.is_confirmed:
+                entry.call = replace(entry.call, is_confirmed=False)
+                changes.note(entry.call, is_new=False)
+        return self._publish(changes)
+
+    def lose_unconfirmed(self, server: ServerId) -> CallBookChange:
+        """Give up the calls of a server that were not heard of since it was last unwatched."""
+        changes = _Changes()
+        self._lose([e for e in self._of(server) if not e.call.is_confirmed], changes)
+        return self._publish(changes)
+
+    def ongoing(self, server: ServerId | None = None) -> tuple[Call, ...]:
+        """Return the live calls, of all servers or one, in order of appearance."""
+        return tuple(e.call for e in self._live.values() if server is None or e.call.key.server == server)
+
+    def find(self, key: CallKey) -> Call | None:
+        """Return a live or lately finished call."""
+        entry = self._live.get(key) or self._finished.get(key)
+        return entry.call if entry else None
+
+    def _of(self, server: ServerId) -> list[_Entry]:
+        return [entry for key, entry in self._live.items() if key.server == server]
+
+    def _apply_call(
+        self, server: ServerId, event: CallStarted | CallUpdated | CallEnded, changes: _Changes
+    ) -> None:
+        key = CallKey(server, event.facts.native_id)
+        if server in self._listed:
+            self._listed[server].add(key)
+        entry = self._live.get(key) or self._finished.get(key)
+        is_new = entry is None
+        if entry is None:
+            entry = _Entry(Call(key, CallState.CONNECTED, start_seen=False, received_at=event.at))
+        before = entry.call
+        self._merge(entry, event)
+        if not is_new and entry.call == before:
+            return
+        entry.call = replace(entry.call, recordings=self._locate(entry.call))
+        if entry.call.state.is_over:
+            self._live.pop(key, None)
+            self._finished[key] = entry
+            self._finished.move_to_end(key)
+            while len(self._finished) > REMEMBERED_FINISHED:
+                self._finished.popitem(last=False)
+        else:
+            self._finished.pop(key, None)
+            self._live[key] = entry
+        changes.note(entry.call, is_new=is_new)
+
+    def _merge(self, entry: _Entry, event: CallStarted | CallUpdated | CallEnded) -> None:
+        facts = event.facts
+        call, ranks = entry.call, entry.ranks
+        rank = {CallStarted: _STARTED, CallUpdated: _UPDATED, CallEnded: _ENDED}[type(event)]
+        told = _told(facts)
+        approximate_end = isinstance(event, CallEnded) and facts.ended_at is None
+        if approximate_end and ranks.get("ended_at", _OUR_CLOCK) == _OUR_CLOCK and call.ended_at is None:
+            call = replace(call, ended_at=event.at)
+        if isinstance(event, CallStarted):
+            call = replace(call, start_seen=True)
+            if facts.started_at is None and call.started_at is None:
+                call = replace(call, started_at=event.at)
+        changed: dict[str, Any] = {}
+        for name, value in told.items():
+            if rank >= ranks.get(name, _OUR_CLOCK):
+                changed[name] = value
+                ranks[name] = rank
+        for name in ("caller", "callee"):
+            if name in told:
+                changed[name] = _merge_party(getattr(call, name), told[name], is_newer=name in changed)
+        changed["cdr"] = _merge_cdr(call.cdr, facts.cdr, rank, ranks)
+        changed["state"] = _state(call.state, event, rank, ranks)
+        call = replace(call, is_confirmed=True, **changed)
+        ours = {name for name in ("started_at", "ended_at") if getattr(call, name) and name not in ranks}
+        entry.call = replace(call, is_approximate=bool(ours))
+
+    def _lose(self, entries: list[_Entry], changes: _Changes) -> None:
+        for entry in entries:
+            entry.call = replace(entry.call, state=CallState.LOST)
+            del self._live[entry.call.key]
+            self._finished[entry.call.key] = entry
+            changes.note(entry.call, is_new=False)
+
+    def _publish(self, changes: _Changes) -> CallBookChange:
+        change = changes.result()
+        if change:
+            self.changed.publish(change)
+        return change
+
+
+def _told(facts: CallFacts) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "caller": facts.caller,
+        "callee": facts.callee,
+        "started_at": facts.started_at,
+        "answered_at": facts.answered_at,
+        "ended_at": facts.ended_at,
+        "cause": facts.cause,
+        "direction": None if facts.direction is Direction.UNKNOWN else facts.direction,
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def _merge_party(known: Party, told: Party, *, is_newer: bool) -> Party:
+    first, second = (told, known) if is_newer else (known, told)
+    return Party(first.number or second.number, first.name or second.name)
+
+
+def _merge_cdr(known: CdrRecord, told: CdrRecord, rank: int, ranks: dict[str, int]) -> CdrRecord:
+    if not told.fields:
+        return known
+    newer = []
+    for name, value in told.fields:
+        if value and rank >= ranks.get(f"cdr.{name}", _OUR_CLOCK):
+            ranks[f"cdr.{name}"] = rank
+            newer.append((name, value))
+        elif not value:
+            newer.append((name, value))
+    return known.merged(CdrRecord(tuple(newer)))
+
+
+def _state(
+    known: CallState, event: CallStarted | CallUpdated | CallEnded, rank: int, ranks: dict[str, int]
+) -> CallState:
+    if isinstance(event, CallEnded) or known is CallState.ENDED:
+        return CallState.ENDED
+    if event.facts.state is not None and rank >= ranks.get("state", _OUR_CLOCK):
+        ranks["state"] = rank
+        return event.facts.state
+    # News of a call that was given up shows that it goes on after all.
+    return CallState.CONNECTED if known is CallState.LOST else known

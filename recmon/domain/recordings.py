@@ -1,0 +1,114 @@
+"""Where a call's recording is: opaque handles, and the templates that make them from a call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from enum import Enum
+
+from recmon.domain.calls import Call, RecordingRef, ServerId
+from recmon.errors import RecordingMissing
+
+_PLACEHOLDER = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
+
+
+class LocatorKind(Enum):
+    """How a recordings server is asked for a recording (contract.md, section 3)."""
+
+    PATH = "path"
+    FOLDER = "folder"
+    CALL_ID = "call_id"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """Facts about a recording's sound.
+
+    Attributes:
+        codec: name for people, such as "A-law".
+        sample_rate: samples per second and channel.
+        channels: number of channels, one party each where there are two.
+        frames: samples per channel; None while the file's end is unknown.
+    """
+
+    codec: str
+    sample_rate: int
+    channels: int
+    frames: int | None
+
+    @property
+    def length_s(self) -> float | None:
+        """Playing time in seconds, or None while it is unknown."""
+        return None if self.frames is None else self.frames / self.sample_rate
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTemplate:
+    """Maps a call to a place on a recordings server.
+
+    Attributes:
+        kind: what the filled text means to the server.
+        text: template with `{field}` or, for times, `{field:format}` placeholders.
+    """
+
+    kind: LocatorKind
+    text: str
+
+    def fill(self, call: Call, server: ServerId, zone: tzinfo) -> RecordingRef:
+        """Return the handle of a call's recording.
+
+        Args:
+            call: whose fields, and raw CDR fields by name, fill the placeholders.
+            server: the recordings server.
+            zone: in which times are written.
+
+        Raises:
+            RecordingMissing: a placeholder has no value for this call.
+        """
+        values = _values(call)
+
+        def value_of(found: re.Match[str]) -> str:
+            name, form = found.group(1), found.group(2)
+            value = values.get(name)
+            if value is None or value == "":
+                state = "is empty" if name in values else "was not told for this call"
+                raise RecordingMissing(f"no recording {self.kind.value}: {name} {state}")
+            if isinstance(value, datetime):
+                local = value.astimezone(zone)
+                return local.strftime(form) if form else local.strftime("%Y-%m-%d %H:%M:%S")
+            return value
+
+        return RecordingRef(server, f"{self.kind.value}:{_PLACEHOLDER.sub(value_of, self.text)}")
+
+
+def parse_locator(locator: str) -> tuple[LocatorKind, str]:
+    """Split a locator into what it is and its value.
+
+    Raises:
+        ValueError: it was not made by a template.
+    """
+    kind, separator, value = locator.partition(":")
+    if not separator or not value:
+        raise ValueError(f"not a recording locator: {locator!r}")
+    return LocatorKind(kind), value
+
+
+def _values(call: Call) -> Mapping[str, str | datetime | None]:
+    own: dict[str, str | datetime | None] = dict(call.cdr.fields)
+    own.update(
+        server=call.key.server,
+        native_id=call.key.native_id,
+        state=call.state.value,
+        direction=call.direction.value,
+        from_number=call.caller.number,
+        from_name=call.caller.name,
+        to_number=call.callee.number,
+        to_name=call.callee.name,
+        started_at=call.started_at,
+        answered_at=call.answered_at,
+        ended_at=call.ended_at,
+        cause=call.cause,
+    )
+    return own

@@ -1,0 +1,259 @@
+"""Every exception type of the program.
+
+An exception holds facts as attributes; its text is one English line for the log. The sentence a user reads
+is chosen by type in the front ends. Secrets never enter an exception.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RecmonError(Exception):
+    """An expected failure, told to the user in words."""
+
+    retryable: ClassVar[bool] = False
+
+
+# Settings
+
+
+class SettingsError(RecmonError):
+    """The settings cannot be used.
+
+    Attributes:
+        problems: one sentence each, with file and line in front where they are known.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class SettingsDamaged(SettingsError):
+    """The settings file is not TOML, or not text."""
+
+
+class SettingsTooNew(SettingsError):
+    """The settings were written by a newer version of the program."""
+
+
+class SecretMissing(SettingsError):
+    """A secret that the settings refer to is not where they say."""
+
+
+# Links
+
+
+class LinkError(RecmonError):
+    """The live connection to a server failed.
+
+    Attributes:
+        server: name of the server in the settings.
+        detail: what exactly was seen.
+    """
+
+    retryable = True
+
+    def __init__(self, server: str, detail: str) -> None:
+        super().__init__(f"{server}: {detail}")
+        self.server = server
+        self.detail = detail
+
+
+class ConnectFailed(LinkError):
+    """No connection could be made (refused, unreachable, no such name, too slow)."""
+
+
+class ConnectionLost(LinkError):
+    """An established connection ended."""
+
+
+class IdleTimeout(LinkError):
+    """The server stayed silent beyond its own keep-alive interval, or did not answer a request."""
+
+
+class TlsFailed(LinkError):
+    """The server's certificate or TLS handshake was not acceptable."""
+
+    retryable = False
+
+
+class AuthenticationFailed(RecmonError):
+    """A server refused our credentials; nothing is tried again by itself.
+
+    Attributes:
+        server: name of the server in the settings.
+        status: HTTP status, or None for other protocols.
+        detail: what exactly was seen.
+        clock_difference_s: server clock minus ours in seconds, where the reply told it.
+    """
+
+    def __init__(
+        self, server: str, detail: str, *, status: int | None = None, clock_difference_s: float | None = None
+    ) -> None:
+        super().__init__(f"{server}: {detail}")
+        self.server = server
+        self.detail = detail
+        self.status = status
+        self.clock_difference_s = clock_difference_s
+
+
+# Protocols
+
+
+class ProtocolError(RecmonError):
+    """The peer said something that its protocol does not allow.
+
+    Attributes:
+        detail: what exactly was seen.
+        excerpt: the beginning of the offending bytes as text, bounded and masked.
+        offset: position of these bytes in the stream, or None.
+    """
+
+    def __init__(self, detail: str, *, excerpt: str = "", offset: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.excerpt = excerpt
+        self.offset = offset
+
+
+class MessageTooLong(ProtocolError):
+    """A message is larger than the cap; the link is dropped."""
+
+
+class MalformedMessage(ProtocolError):
+    """A message cannot be read."""
+
+
+class UnexpectedMessage(ProtocolError):
+    """A message can be read, but says something that cannot follow."""
+
+
+class RequestRefused(ProtocolError):
+    """A server answered our request with an error.
+
+    Attributes:
+        code: the server's own code, as text.
+    """
+
+    def __init__(self, detail: str, *, code: str) -> None:
+        super().__init__(f"{detail} (code {code})")
+        self.code = code
+
+
+# Recordings
+
+
+class RecordingError(RecmonError):
+    """A recording cannot be had.
+
+    Attributes:
+        reason: what is wrong, in plain words without a full stop.
+        code: the server's own code, as text, or None.
+    """
+
+    def __init__(self, reason: str, *, code: str | None = None) -> None:
+        super().__init__(reason if code is None else f"{reason} (code {code})")
+        self.reason = reason
+        self.code = code
+
+
+class RecordingMissing(RecordingError):
+    """The server does not have it, or not yet; or the call tells no place to look."""
+
+
+class RecordingForbidden(RecordingError):
+    """The server has it and does not give it to us."""
+
+
+class RecordingDamaged(RecordingError):
+    """What arrived is not a whole recording; it was thrown away."""
+
+
+class DownloadRefused(RecordingError):
+    """The server answered the download with an error object."""
+
+
+class DownloadInterrupted(RecordingError):
+    """The transfer broke off or made no progress."""
+
+    retryable = True
+
+
+class DownloadPostponed(RecordingError):
+    """The server asks to come back later (flow control)."""
+
+    retryable = True
+
+
+# Storage
+
+
+class StoreError(RecmonError):
+    """The database or the data folder cannot be used.
+
+    Attributes:
+        path: the file or folder concerned, as text.
+        detail: what exactly was seen.
+    """
+
+    def __init__(self, path: str, detail: str) -> None:
+        super().__init__(f"{path}: {detail}")
+        self.path = path
+        self.detail = detail
+
+
+class CallNotFound(RecmonError):
+    """No stored call has this id.
+
+    Attributes:
+        call_id: as the user gave it.
+    """
+
+    def __init__(self, call_id: str) -> None:
+        super().__init__(f"no stored call has the id {call_id}")
+        self.call_id = call_id
+
+
+class QueryError(RecmonError):
+    """A search text cannot be understood.
+
+    Attributes:
+        word: the part that is wrong, as typed.
+        position: its place in the text, counted from 0.
+        explanation: what is wrong and what would be right.
+    """
+
+    def __init__(self, word: str, position: int, explanation: str) -> None:
+        super().__init__(f"{word!r} at {position + 1}: {explanation}")
+        self.word = word
+        self.position = position
+        self.explanation = explanation
+
+
+# Sound
+
+
+class AudioError(RecmonError):
+    """Sound cannot be played.
+
+    Attributes:
+        detail: what exactly was seen.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NoOutputDevice(AudioError):
+    """The computer has no sound output, or no sound library."""
+
+
+class UnsupportedAudio(AudioError):
+    """The file is whole but in a form that cannot be played here; the detail names it."""
+
+
+class OutputFailed(AudioError):
+    """The sound device stopped working."""

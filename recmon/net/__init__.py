@@ -1,0 +1,1 @@
+"""Sockets: links, HTTP, TLS. Nothing else in the program opens a connection."""

@@ -1,0 +1,1 @@
+"""Wire formats that several vendors share: bytes and state only, no sockets, no clock."""

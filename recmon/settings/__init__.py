@@ -1,0 +1,1 @@
+"""The settings file: model, reading with every problem listed, secrets by reference."""

@@ -1,0 +1,1 @@
+"""The database. Nothing else in the program opens it."""

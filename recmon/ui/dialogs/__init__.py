@@ -1,0 +1,1 @@
+"""Dialogs; opened with `open()`, never run in a loop of their own."""

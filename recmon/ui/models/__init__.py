@@ -1,0 +1,1 @@
+"""Qt models and columns of the tables."""

@@ -1,0 +1,1 @@
+"""Huawei CC-FS, the file service of AICC sites: signed requests that bring recordings."""

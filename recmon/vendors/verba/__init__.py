@@ -1,0 +1,1 @@
+"""Verba-like recording servers (recorder API over TCP)."""
