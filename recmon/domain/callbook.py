@@ -102,8 +102,10 @@ class CallBook:
                 case SnapshotBegun():
                     self._listed[server] = set()
                 case SnapshotEnded():
-                    listed = self._listed.pop(server, set())
-                    self._lose([e for e in self._of(server) if e.call.key not in listed], changes)
+                    # An end whose beginning was not seen, or came before an outage, tells nothing.
+                    listed = self._listed.pop(server, None)
+                    if listed is not None:
+                        self._lose([e for e in self._of(server) if e.call.key not in listed], changes)
         return self._publish(changes)
 
     def mark_unconfirmed(self, server: ServerId) -> CallBookChange:
@@ -141,20 +143,17 @@ class CallBook:
         if server in self._listed:
             self._listed[server].add(key)
         entry = self._live.get(key) or self._finished.get(key)
-        is_new = entry is None
+        is_new = key not in self._live
+        is_known = entry is not None
         if entry is None:
             entry = _Entry(Call(key, CallState.CONNECTED, start_seen=False, received_at=event.at))
         before = entry.call
         self._merge(entry, event)
-        if not is_new and entry.call == before:
+        if is_known and entry.call == before:
             return
         entry.call = replace(entry.call, recordings=self._locate(entry.call))
         if entry.call.state.is_over:
-            self._live.pop(key, None)
-            self._finished[key] = entry
-            self._finished.move_to_end(key)
-            while len(self._finished) > REMEMBERED_FINISHED:
-                self._finished.popitem(last=False)
+            self._finish(entry)
         else:
             self._finished.pop(key, None)
             self._live[key] = entry
@@ -177,9 +176,9 @@ class CallBook:
             if rank >= ranks.get(name, _OUR_CLOCK):
                 changed[name] = value
                 ranks[name] = rank
-        for name in ("caller", "callee"):
-            if name in told:
-                changed[name] = _merge_party(getattr(call, name), told[name], is_newer=name in changed)
+        for name, party in (("caller", facts.caller), ("callee", facts.callee)):
+            if party is not None:
+                changed[name] = _merge_party(getattr(call, name), party, name, rank, ranks)
         changed["cdr"] = _merge_cdr(call.cdr, facts.cdr, rank, ranks)
         changed["state"] = _state(call.state, event, rank, ranks)
         call = replace(call, is_confirmed=True, **changed)
@@ -189,9 +188,16 @@ class CallBook:
     def _lose(self, entries: list[_Entry], changes: _Changes) -> None:
         for entry in entries:
             entry.call = replace(entry.call, state=CallState.LOST)
-            del self._live[entry.call.key]
-            self._finished[entry.call.key] = entry
+            self._finish(entry)
             changes.note(entry.call, is_new=False)
+
+    def _finish(self, entry: _Entry) -> None:
+        key = entry.call.key
+        self._live.pop(key, None)
+        self._finished[key] = entry
+        self._finished.move_to_end(key)
+        while len(self._finished) > REMEMBERED_FINISHED:
+            self._finished.popitem(last=False)
 
     def _publish(self, changes: _Changes) -> CallBookChange:
         change = changes.result()
@@ -202,8 +208,6 @@ class CallBook:
 
 def _told(facts: CallFacts) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "caller": facts.caller,
-        "callee": facts.callee,
         "started_at": facts.started_at,
         "answered_at": facts.answered_at,
         "ended_at": facts.ended_at,
@@ -213,9 +217,14 @@ def _told(facts: CallFacts) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
 
 
-def _merge_party(known: Party, told: Party, *, is_newer: bool) -> Party:
-    first, second = (told, known) if is_newer else (known, told)
-    return Party(first.number or second.number, first.name or second.name)
+def _merge_party(known: Party, told: Party, name: str, rank: int, ranks: dict[str, int]) -> Party:
+    # Number and name are ranked each by itself: a message often tells only one of them.
+    merged = {"number": known.number, "name": known.name}
+    for part, value in (("number", told.number), ("name", told.name)):
+        if value and rank >= ranks.get(f"{name}.{part}", _OUR_CLOCK):
+            merged[part] = value
+            ranks[f"{name}.{part}"] = rank
+    return Party(**merged)
 
 
 def _merge_cdr(known: CdrRecord, told: CdrRecord, rank: int, ranks: dict[str, int]) -> CdrRecord:

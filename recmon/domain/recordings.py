@@ -45,12 +45,30 @@ class AudioInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Waveform:
+    """The overview of a recording's sound, as far as it is known.
+
+    Attributes:
+        channels: per channel one peak for each stretch of time, from 0 (silence) to 255 (full scale), linear.
+        bin_s: length of a stretch in seconds.
+        length_s: of the whole recording, or None while it is unknown.
+        known_s: how far the peaks reach.
+    """
+
+    channels: tuple[bytes, ...]
+    bin_s: float
+    length_s: float | None
+    known_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingTemplate:
     """Maps a call to a place on a recordings server.
 
     Attributes:
         kind: what the filled text means to the server.
-        text: template with `{field}` or, for times, `{field:format}` placeholders.
+        text: template with `{field}` or, for times, `{field:format}` placeholders. A call's own field goes
+            before a raw CDR field of the same name; `{cdr.field}` is always the raw one.
     """
 
     kind: LocatorKind
@@ -97,6 +115,7 @@ def parse_locator(locator: str) -> tuple[LocatorKind, str]:
 
 def _values(call: Call) -> Mapping[str, str | datetime | None]:
     own: dict[str, str | datetime | None] = dict(call.cdr.fields)
+    own.update((f"cdr.{name}", value) for name, value in call.cdr.fields)
     own.update(
         server=call.key.server,
         native_id=call.key.native_id,

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request, complete to the byte.
+    """A request, complete to the byte. Its `repr` leaves out what can hold credentials.
 
     Attributes:
         method: in capitals.
@@ -23,9 +23,9 @@ class HttpRequest:
     """
 
     method: str
-    target: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    target: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
     is_streamed: bool = False
 
 
@@ -38,7 +38,7 @@ class ReadMore:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A response, or as much of it as was asked for.
+    """A response, or as much of it as was asked for. Its `repr` leaves out what can hold credentials.
 
     Attributes:
         status: HTTP status.
@@ -48,8 +48,8 @@ class HttpResponse:
     """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
     is_complete: bool = True
 
 

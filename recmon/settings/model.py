@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,10 @@ from recmon.domain.recordings import RecordingTemplate
 VERSION = 1
 """Of the settings file's format."""
 
+HIGHEST_PORT = 65_535
+
+SECRET_SCHEMES = ("keyring", "env", "file")
+
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
@@ -19,6 +24,28 @@ class SecretRef:
 
     scheme: str
     name: str
+
+    @classmethod
+    def parse(cls, text: str) -> SecretRef:
+        """Read `scheme:name`.
+
+        Raises:
+            ValueError: it is no reference, so it may be a secret itself; the text is not repeated.
+        """
+        scheme, separator, name = text.partition(":")
+        if scheme not in SECRET_SCHEMES or not separator or not name.strip():
+            raise ValueError(
+                "secrets are not stored in this file: store it with `keyring set recmon NAME` "
+                'and write "keyring:NAME", or write "env:VARIABLE" or "file:PATH"'
+            )
+        return cls(scheme, name)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        # Here and not above: pydantic is slow to import, and only reading a settings file needs it.
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema())
 
     def __str__(self) -> str:
         return f"{self.scheme}:{self.name}"
@@ -77,13 +104,54 @@ class ServerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerTls:
+    """PEM files of the listener; both empty for clear text."""
+
+    certificate: str = ""
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key are needed both, or neither")
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSettings:
+    """The `[listener]` table: where web hooks will be received.
+
+    Attributes:
+        host: address to listen on.
+        port: TCP port.
+        public_url: scheme, host and port as the sender sees them; empty where they are the same.
+        tls: certificate to show, if any.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8790
+    public_url: str = ""
+    tls: ListenerTls = ListenerTls()
+
+    def __post_init__(self) -> None:
+        if not self.host:
+            raise ValueError("host must not be empty")
+        if not 1 <= self.port <= HIGHEST_PORT:
+            raise ValueError(f"port must be from 1 to {HIGHEST_PORT}")
+        if self.public_url and not re.fullmatch(r"https?://[^/\s?#@]+/?", self.public_url):
+            raise ValueError(
+                "public_url must be http:// or https://, a host and perhaps a port, nothing more"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole settings file, checked.
 
     Attributes:
         servers: in the order of the file.
         source: the file they were read from; None for built-in defaults.
+        listener: where web hooks will be received.
     """
 
     servers: tuple[ServerSettings, ...] = ()
     source: Path | None = None
+    listener: ListenerSettings = ListenerSettings()

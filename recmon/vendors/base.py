@@ -5,14 +5,14 @@ A vendor lives in one folder with an `ADAPTER`, and is listed once in `registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrSection
-from recmon.domain.events import LinkEvent
+from recmon.domain.events import CallFacts, LinkEvent
 from recmon.protocol.http import HttpFlow
 from recmon.settings.model import Secret, SecretRef, TlsOptions
 
@@ -95,6 +95,109 @@ class RecordingFlows(Protocol):
         """
 
 
+@runtime_checkable
+class ListeningFlows(Protocol):
+    """What `RecordingFlows` can do besides, where a server lets its clients listen to a call that goes on."""
+
+    def listen(self, native_id: str, now: Now) -> HttpFlow[MediaHead]:
+        """Ask for the sound of an ongoing call: the last request is streamed, and ends with the call.
+
+        Raises:
+            RecordingMissing: the server knows no such call, or it has ended.
+            RecordingError: by type, when the server answers with an error.
+            AuthenticationFailed: when it refuses our credentials.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWindow:
+    """A stretch of time: calls that began at or after `begin`, and not after `end`; both aware UTC."""
+
+    begin: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallPage:
+    """One page of a search.
+
+    Attributes:
+        calls: in the server's order. Of calls that are over the state is `ENDED`, of others `CONNECTED`.
+        next_first: the row at which the next page begins.
+        is_last: whether nothing follows.
+    """
+
+    calls: tuple[CallFacts, ...]
+    next_first: int
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallMarker:
+    """A marked place in a recording.
+
+    Attributes:
+        name: as its author wrote it.
+        start_s: seconds from the beginning of the recording.
+        end_s: likewise; None where only a point is marked.
+    """
+
+    name: str
+    start_s: float
+    end_s: float | None
+
+
+class HistoryFlows(Protocol):
+    """How a server is asked about its calls over HTTP.
+
+    All conversations raise AuthenticationFailed when the server refuses our credentials, RequestRefused when
+    it answers with another error, and MalformedMessage when the answer cannot be read.
+    """
+
+    @property
+    def base_url(self) -> str:
+        """Scheme, host and port, without a path."""
+
+    @property
+    def tls(self) -> TlsOptions:
+        """How to check its certificate."""
+
+    def windows(self, begin: datetime, end: datetime) -> Iterator[TimeWindow]:
+        """Cut a stretch of time into windows that one search each is good for, the latest first.
+
+        Neighbours touch, and a call at the seam may come in both.
+        """
+
+    def search_page(
+        self, window: TimeWindow, first: int, now: Now, known: Collection[str] = frozenset()
+    ) -> HttpFlow[CallPage]:
+        """Ask for finished calls that began in the window.
+
+        Args:
+            window: best one of `windows`.
+            first: 0, then the `next_first` of the page before.
+            now: the clock.
+            known: native ids of the earlier pages of this window: a page without any other is the last.
+        """
+
+    def ongoing_calls(self, now: Now) -> HttpFlow[tuple[CallFacts, ...]]:
+        """Ask for all calls that go on."""
+
+    def call_details(self, native_id: str, now: Now) -> HttpFlow[CallFacts]:
+        """Ask for everything the server knows of one call.
+
+        Raises:
+            RecordingMissing: it knows no such call.
+        """
+
+    def markers(self, native_id: str, now: Now) -> HttpFlow[tuple[CallMarker, ...]]:
+        """Ask for the marked places of a call's recording, in order of time.
+
+        Raises:
+            RecordingMissing: it knows no such call.
+        """
+
+
 class VendorAdapter(Protocol):
     """A vendor, seen from the program."""
 
@@ -115,6 +218,19 @@ class VendorAdapter(Protocol):
 
     def recording_flows(self, options: Any, server: str, reveal: Reveal) -> RecordingFlows | None:
         """Return how to fetch recordings from the server, or None where it holds none.
+
+        Raises:
+            SecretMissing: a secret is not where the settings say.
+        """
+
+    def history_flows(self, options: Any, server: str, zone: tzinfo, reveal: Reveal) -> HistoryFlows | None:
+        """Return how to ask the server about its calls, or None where it cannot be or is not configured.
+
+        Args:
+            options: the server's own.
+            server: its name in the settings.
+            zone: of times that it writes without one.
+            reveal: looks secrets up.
 
         Raises:
             SecretMissing: a secret is not where the settings say.

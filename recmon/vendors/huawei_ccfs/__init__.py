@@ -1,1 +1,46 @@
 """Huawei CC-FS, the file service of AICC sites: signed requests that bring recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+
+from recmon.domain.calls import Call
+from recmon.domain.cdr import CdrField, CdrSection
+from recmon.vendors.base import EventSource, HistoryFlows, RecordingFlows, Reveal
+from recmon.vendors.huawei_ccfs.flows import CcfsFlows
+from recmon.vendors.huawei_ccfs.options import CcfsOptions
+
+
+class CcfsAdapter:
+    """A server that holds recordings and tells nothing live."""
+
+    name = "huawei_ccfs"
+    title = "Huawei CC-FS"
+    options_type = CcfsOptions
+
+    def event_source(self, options: CcfsOptions, zone: tzinfo) -> EventSource | None:
+        """Return None: CC-FS is a file service."""
+        return None
+
+    def recording_flows(self, options: CcfsOptions, server: str, reveal: Reveal) -> RecordingFlows:
+        """Return how to fetch recordings; the secret is looked up now.
+
+        Raises:
+            SecretMissing: it is not where the settings say.
+        """
+        return CcfsFlows(options, server, reveal(options.secret_key))
+
+    def history_flows(
+        self, options: CcfsOptions, server: str, zone: tzinfo, reveal: Reveal
+    ) -> HistoryFlows | None:
+        """Return None: CC-FS knows files, not calls."""
+        return None
+
+    def describe(self, call: Call) -> Sequence[CdrSection]:
+        """Return the raw fields of an imported call as they are; CC-FS itself tells of no calls."""
+        fields = tuple(CdrField(name, name, value, value) for name, value in call.cdr.fields)
+        return (CdrSection("Fields", fields),) if fields else ()
+
+
+ADAPTER = CcfsAdapter()

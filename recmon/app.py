@@ -1,0 +1,122 @@
+"""Builds the services below both front ends, starts them, and shuts them down in order. Knows no Qt."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from recmon.audio.output import SoundDeviceOutput
+from recmon.domain.callbook import CallBook
+from recmon.domain.calls import ServerId
+from recmon.errors import RecordingMissing
+from recmon.paths import DataDir
+from recmon.services.details import CallDetails
+from recmon.services.downloads import DownloadService
+from recmon.services.history import HistoryService
+from recmon.services.monitor import Monitor, WatchedServer
+from recmon.services.playback import PlaybackService
+from recmon.settings.model import ServerSettings, Settings
+from recmon.settings.secrets import reveal_secret
+from recmon.settings.store import load_settings
+from recmon.store.database import Database
+from recmon.vendors.base import Now, RecordingFlows
+from recmon.vendors.registry import ADAPTERS
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a front end works with."""
+
+    settings: Settings
+    book: CallBook
+    monitor: Monitor
+    history: HistoryService
+    downloads: DownloadService
+    playback: PlaybackService
+    details: CallDetails
+
+
+def utc_now() -> datetime:
+    """Return the time of the computer's clock, aware UTC."""
+    return datetime.now(UTC)
+
+
+def read_settings(path: Path | None) -> Settings:
+    """Read the settings file, the platform's own if none is named.
+
+    Raises:
+        SettingsError: listing every problem.
+    """
+    return load_settings(path, {name: adapter.options_type for name, adapter in ADAPTERS.items()})
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, data_dir: DataDir, *, watches: bool = True, now: Now = utc_now
+) -> AsyncIterator[Services]:
+    """Open the database and start the services; leaving stops them, each before what it relies on.
+
+    Args:
+        settings: checked settings.
+        data_dir: where the database, recordings and logs are.
+        watches: whether to keep links to the servers; only one program at a time may, for one data folder.
+        now: the clock, aware UTC.
+
+    Raises:
+        StoreError: the database cannot be used.
+    """
+    details = CallDetails(settings, ADAPTERS)
+    book = CallBook(details.locate)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database(data_dir.database))
+        history = await stack.enter_async_context(HistoryService(database, now=now, takes_over=watches))
+        downloads = await stack.enter_async_context(
+            DownloadService(_RecordingSources(settings), data_dir.recordings, now)
+        )
+        playback = await stack.enter_async_context(PlaybackService(downloads, SoundDeviceOutput()))
+        watched = [_watched(server) for server in settings.servers] if watches else []
+        monitor = Monitor(watched, book, now=now, random=random.Random())
+        for subscription in (
+            book.changed.subscribe(history.record),
+            monitor.heard.subscribe(history.record_heard),
+        ):
+            stack.callback(subscription.cancel)
+        await stack.enter_async_context(monitor)
+        yield Services(settings, book, monitor, history, downloads, playback, details)
+
+
+def _watched(server: ServerSettings) -> WatchedServer:
+    adapter = ADAPTERS[server.vendor]
+    return WatchedServer(
+        server.name, adapter.title, adapter.event_source(server.options, ZoneInfo(server.time_zone))
+    )
+
+
+class _RecordingSources:
+    """Finds, and keeps, how to fetch recordings from a configured server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._servers = {server.name: server for server in settings.servers}
+        self._flows: dict[ServerId, RecordingFlows] = {}
+
+    def __call__(self, name: ServerId) -> RecordingFlows:
+        """Return a server's flows.
+
+        Raises:
+            RecordingMissing: the server is not configured, or holds no recordings.
+            SecretMissing: its secret is not where the settings say.
+        """
+        if name not in self._flows:
+            server = self._servers.get(name)
+            if server is None:
+                raise RecordingMissing(f"the server {name} is not in the settings")
+            flows = ADAPTERS[server.vendor].recording_flows(server.options, name, reveal_secret)
+            if flows is None:
+                raise RecordingMissing(f"recordings cannot be fetched from {name}")
+            self._flows[name] = flows
+        return self._flows[name]

@@ -1,0 +1,349 @@
+"""A recording's file to samples: finds out what it is, and decodes it block by block while it still grows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recmon.audio.stream import READ_DEADLINE_S, GrowingFile, GrowingView
+from recmon.domain.media import MediaKind, WavHead, read_wav_head, sniff
+from recmon.domain.recordings import AudioInfo
+from recmon.errors import RecmonError, RecordingDamaged, UnsupportedAudio
+
+Samples = NDArray[np.float32]
+"""Sound as an array of shape (frames, channels), values from -1 to 1."""
+
+OPEN_END = 1 << 40
+"""Bytes of sound assumed where nobody tells the end: more than any recording has."""
+
+HEAD_STEP = 4096
+LOWEST_RATE, HIGHEST_RATE = 1_000, 384_000
+MOST_CHANNELS = 64
+
+
+class ReadingAborted(Exception):
+    """The reader was called off by `Decoder.abort`; nothing is wrong with the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleLayout:
+    """Where and how the samples lie in a WAV file that stores each one with the same number of bytes.
+
+    Attributes:
+        subtype: the encoding by libsndfile's name.
+        is_big_endian: order of the bytes of a sample.
+        channels: samples per frame.
+        sample_rate: frames per second.
+        frame_size: bytes of a frame.
+        begin: position of the first frame in the file.
+        end: position behind the last frame as far as the header tells it; the file can end before.
+    """
+
+    subtype: str
+    is_big_endian: bool
+    channels: int
+    sample_rate: int
+    frame_size: int
+    begin: int
+    end: int
+
+
+class _SoundReader(Protocol):
+    """What is used of soundfile's SoundFile."""
+
+    samplerate: int
+    channels: int
+    frames: int
+    subtype: str
+
+    def read(self, frames: int, dtype: str, always_2d: bool) -> Any: ...
+    def seek(self, frames: int) -> int: ...
+    def close(self) -> None: ...
+
+
+class Decoder:
+    """Decodes one file. `abort` and the properties may be used from any thread, all else from one thread."""
+
+    def __init__(self, file: GrowingFile) -> None:
+        self._file = file
+        # Keeps the file open between the views of single attempts.
+        self._hold = file.view()
+        self._view: GrowingView | None = None
+        self._sound: _SoundReader | None = None
+        self._layout: SampleLayout | None = None
+        self._info: AudioInfo | None = None
+        self._sound_size: int | None = None
+        self._position = 0
+        self._is_aborted = False
+
+    @property
+    def info(self) -> AudioInfo:
+        """Facts as the file tells them; only after `open`."""
+        if self._info is None:
+            raise ValueError("not open")
+        return self._info
+
+    @property
+    def layout(self) -> SampleLayout | None:
+        """How the samples lie in the file, or None where they are compressed."""
+        return self._layout
+
+    @property
+    def position(self) -> int:
+        """The frame that is read next."""
+        return self._position
+
+    @property
+    def length_s(self) -> float | None:
+        """Playing time: what is there of a file that was cut, else what the file tells; None if unknown."""
+        if self._info is None:
+            return None
+        if self._layout is None:
+            return self._info.length_s
+        size = self._known_size(self._layout)
+        return None if size is None else size // self._layout.frame_size / self._layout.sample_rate
+
+    @property
+    def arrived_s(self) -> float | None:
+        """How much playing time is there, counted from the beginning; None while that cannot be told."""
+        if self._info is None:
+            return None
+        if self._layout is not None:
+            there = max(0, min(self._file.received, self._layout.end) - self._layout.begin)
+            return there // self._layout.frame_size / self._layout.sample_rate
+        length_s, expected = self._info.length_s, self._file.expected
+        return None if length_s is None or not expected else length_s * self._file.received / expected
+
+    def open(self) -> AudioInfo:
+        """Read the header, waiting for its bytes, and get ready to decode. May be repeated after an abort.
+
+        Raises:
+            UnsupportedAudio: it is nothing that can be played here; the detail names it.
+            RecmonError: why the file could not be read on, as `GrowingFile.read_at`.
+            ReadingAborted: after `abort`.
+        """
+        kind, wav = self._identify()
+        if wav is not None:
+            _check_playable(wav.sample_rate, wav.channels)
+            self._layout = _sample_layout(wav)
+        if self._layout is not None:
+            self._check_has_sound(self._layout)
+        self._open_sound(wav.codec if wav is not None else kind.value)
+        return self.info
+
+    def read(self, frames: int) -> Samples:
+        """Return the next frames: as many as wanted, fewer only before the end, none at the end.
+
+        Raises:
+            UnsupportedAudio: the sound cannot be decoded any further.
+            RecmonError: why the file could not be read on, as `GrowingFile.read_at`.
+            ReadingAborted: after `abort`; the next read goes on at the same frame.
+        """
+        if self._sound is None:
+            self._open_sound(self.info.codec)
+            self._seek_sound()
+        sound, view = self._sound, self._view
+        if sound is None or view is None:
+            raise ValueError("not open")
+        try:
+            block: Samples = sound.read(frames, dtype="float32", always_2d=True)
+        except (RuntimeError, OSError) as error:
+            self._raise_interruption(view)
+            raise UnsupportedAudio(f"{self.info.codec}: the sound is damaged here") from error
+        if len(block) == 0:
+            self._raise_interruption(view)
+        elif self._is_aborted:
+            # The library must not take the end of this read for the file's end.
+            self._close_sound()
+        self._position += len(block)
+        return block
+
+    def seek(self, frame: int) -> None:
+        """Go on reading at a frame; behind the end reads return nothing."""
+        frames = self.info.frames
+        self._position = max(0, frame if frames is None else min(frame, frames))
+        self._seek_sound()
+
+    def abort(self) -> None:
+        """End a waiting `open` or `read`, and every later one that would wait, until `resume`."""
+        self._is_aborted = True
+        if self._view is not None:
+            self._view.abort()
+        self._file.wake_readers()
+
+    def resume(self) -> None:
+        """Let reads wait again."""
+        self._is_aborted = False
+        if self._view is not None:
+            self._view.resume()
+
+    def close(self) -> None:
+        """Let go of the file. Safe to call twice."""
+        self._close_sound()
+        self._hold.close()
+
+    def _identify(self) -> tuple[MediaKind, WavHead | None]:
+        head = b""
+        while True:
+            chunk = self._file.read_at(len(head), HEAD_STEP, READ_DEADLINE_S, lambda: self._is_aborted)
+            if not chunk and self._is_aborted:
+                raise ReadingAborted
+            head += chunk
+            kind = sniff(head, is_complete=not chunk)
+            if kind is None:
+                continue
+            if not kind.is_recording:
+                raise UnsupportedAudio(f"this is no recording ({kind.value})")
+            if kind is not MediaKind.WAV:
+                return kind, None
+            try:
+                wav = read_wav_head(head, is_complete=not chunk)
+            except RecordingDamaged as error:
+                raise UnsupportedAudio(error.reason) from error
+            if wav is not None:
+                return kind, wav
+
+    def _check_has_sound(self, layout: SampleLayout) -> None:
+        first = self._file.read_at(
+            layout.begin + layout.frame_size - 1, 1, READ_DEADLINE_S, lambda: self._is_aborted
+        )
+        if not first and self._is_aborted:
+            raise ReadingAborted
+        if not first:
+            raise UnsupportedAudio("the WAV file has no sound behind its header")
+
+    def _open_sound(self, codec: str) -> None:
+        soundfile = _load_soundfile()
+        layout = self._layout
+        view = self._file.view() if layout is None else self._file.view(layout.begin, layout.end)
+        self._view = view
+        if self._is_aborted:
+            view.abort()
+        try:
+            if layout is None:
+                sound = soundfile.SoundFile(view)
+            else:
+                # The header was read here already: the library's own reader refuses, or cuts short, files
+                # whose sizes were left open or lie.
+                sound = soundfile.SoundFile(
+                    view,
+                    samplerate=layout.sample_rate,
+                    channels=layout.channels,
+                    format="RAW",
+                    subtype=layout.subtype,
+                    endian="BIG" if layout.is_big_endian else "LITTLE",
+                )
+        except (RuntimeError, OSError, TypeError, ValueError) as error:
+            self._sound = None
+            try:
+                self._raise_interruption(view)
+            finally:
+                view.close()
+            raise UnsupportedAudio(f"{codec} cannot be played here") from error
+        # After every read the library seeks to where it is already, in files that it believes can seek. That
+        # garbles MP3 at the beginning of each block, and takes time in all others.
+        sound.seekable = lambda: False
+        self._sound = sound
+        if layout is None:
+            _check_playable(sound.samplerate, sound.channels)
+            codec = _CODECS_BY_SUBTYPE.get(sound.subtype, codec)
+            self._info = AudioInfo(codec, sound.samplerate, sound.channels, sound.frames)
+        else:
+            told = layout.end - layout.begin if layout.end < OPEN_END else self._known_size(layout)
+            frames = None if told is None else told // layout.frame_size
+            self._info = AudioInfo(codec, layout.sample_rate, layout.channels, frames)
+
+    def _known_size(self, layout: SampleLayout) -> int | None:
+        whole = self._file.expected
+        if whole is None:
+            return layout.end - layout.begin if layout.end < OPEN_END else None
+        return max(0, min(layout.end, whole) - layout.begin)
+
+    def _seek_sound(self) -> None:
+        if self._sound is None or self._view is None:
+            return
+        try:
+            self._sound.seek(self._position)
+        except (RuntimeError, OSError) as error:
+            if self._view.error is not None or self._is_aborted:
+                # Compressed sound is read in order to be found: the next read tells, or tries again.
+                self._close_sound()
+                return
+            raise UnsupportedAudio(f"{self.info.codec}: this place cannot be found") from error
+
+    def _close_sound(self) -> None:
+        if self._sound is not None:
+            self._sound.close()
+            self._sound = None
+        if self._view is not None:
+            self._view.close()
+
+    def _raise_interruption(self, view: GrowingView) -> None:
+        """Raise what ended a read before its end, if anything did."""
+        error: RecmonError | None = view.error
+        if error is None and not self._is_aborted:
+            return
+        self._close_sound()
+        if self._is_aborted:
+            raise ReadingAborted
+        if error is not None:
+            raise error
+
+
+_CODECS_BY_SUBTYPE = {
+    "VORBIS": "Vorbis",
+    "OPUS": "Opus",
+    "MPEG_LAYER_III": "MP3",
+    "MPEG_LAYER_II": "MPEG audio",
+}
+_PCM_BY_WIDTH = {1: "PCM_U8", 2: "PCM_16", 3: "PCM_24", 4: "PCM_32"}
+_FLOAT_BY_WIDTH = {4: "FLOAT", 8: "DOUBLE"}
+_ALAW, _MULAW, _PCM, _FLOAT = 0x0006, 0x0007, 0x0001, 0x0003
+
+
+def _sample_layout(wav: WavHead) -> SampleLayout | None:
+    width = _sample_width(wav)
+    subtype = {
+        _PCM: _PCM_BY_WIDTH.get(width),
+        _FLOAT: _FLOAT_BY_WIDTH.get(width),
+        _ALAW: "ALAW",
+        _MULAW: "ULAW",
+    }.get(wav.format_tag)
+    if subtype is None:
+        return None
+    frame_size = width * wav.channels
+    begin = wav.data_offset
+    end = OPEN_END if wav.data_size is None else begin + wav.data_size // frame_size * frame_size
+    return SampleLayout(
+        subtype, wav.container == "RIFX", wav.channels, wav.sample_rate, frame_size, begin, end
+    )
+
+
+def _sample_width(wav: WavHead) -> int:
+    if wav.format_tag in (_ALAW, _MULAW):
+        return 1
+    by_bits = (wav.bits_per_sample + 7) // 8
+    by_block, remainder = divmod(wav.block_align, wav.channels)
+    # 20 or 24 bits may lie in 4 bytes each, left-aligned; a block smaller than its bits is a lie.
+    return by_block if remainder == 0 and by_block > by_bits else by_bits
+
+
+def _check_playable(sample_rate: int, channels: int) -> None:
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise UnsupportedAudio(f"sound with {sample_rate} samples per second cannot be played here")
+    if channels > MOST_CHANNELS:
+        raise UnsupportedAudio(f"sound with {channels} channels cannot be played here")
+
+
+def _load_soundfile() -> ModuleType:
+    try:
+        # Imported with the first recording: takes too long for the start, and brings its own C library.
+        import soundfile
+    except (ImportError, OSError) as error:
+        raise UnsupportedAudio("the library that decodes sound (libsndfile) cannot be loaded") from error
+    module: ModuleType = soundfile
+    return module

@@ -1,0 +1,304 @@
+"""What the player's thread does: obeys commands in order, and decodes ahead of the device in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from queue import Empty
+
+import numpy as np
+
+from recmon.audio.buffer import BufferEvent, PlayBuffer
+from recmon.audio.decoder import Decoder, ReadingAborted, Samples
+from recmon.audio.output import Output
+from recmon.audio.player import (
+    CloseCommand,
+    Command,
+    LostCommand,
+    OpenCommand,
+    PlayerEvent,
+    PlayerReport,
+    PlayerState,
+    PrepareCommand,
+    ResumeCommand,
+    SeekCommand,
+    StopCommand,
+)
+from recmon.audio.resampler import Resampler
+from recmon.errors import AudioError, RecmonError
+
+FIRST_BLOCK_S = 0.02
+LATER_BLOCK_S = 0.1
+EARLY_S = 0.3
+"""With less than this ahead the blocks are short, so that the first sound need not wait for a long one."""
+
+USUAL_RATE = 8000
+"""Of telephone recordings: the device is got ready for it before a header was read."""
+
+SPARE_FRAMES = 64
+"""Room left in the buffer: a resampler may give a few frames more than were reckoned."""
+
+
+class _Stage(Enum):
+    NOTHING = "no file"
+    OPENING = "the header is to be read"
+    FILLING = "there is more to decode"
+    FULL = "enough is ahead"
+    DONE = "all is decoded"
+
+
+class PlayerThread:
+    """Owns decoder and device. Made and run in the player's thread."""
+
+    def __init__(self, state: PlayerState, output: Output, report: Callable[[PlayerReport], None]) -> None:
+        self._state = state
+        self._inbox = state.inbox
+        self._output = output
+        self._report = report
+        if state.buffer is None:
+            state.buffer = PlayBuffer(state.inbox.put)
+        self._buffer = state.buffer
+        self._buffer.set_volume(state.volume)
+        self._stage = _Stage.NOTHING
+        self._ticket = 0
+        self._start_s = 0.0
+        self._rate = USUAL_RATE
+        self._resampler: Resampler | None = None
+        self._has_device = False
+        self._is_begun = False
+        self._failure: RecmonError | None = None
+
+    def run(self) -> None:
+        """Work until told to close."""
+        is_orderly = False
+        try:
+            while True:
+                message = self._receive()
+                if isinstance(message, CloseCommand):
+                    break
+                if message is None:
+                    self._work()
+                else:
+                    self._obey(message)
+            is_orderly = True
+        finally:
+            # Also when a fault in the program ends the thread: it is reported where such faults are, and
+            # the next command begins a new thread.
+            self._release_file()
+            self._output.close()
+            if not is_orderly:
+                self._tell(PlayerEvent.FAILED, AudioError("the player stopped unexpectedly"))
+
+    def _receive(self) -> Command | BufferEvent | None:
+        """Return the next message; None where there is none and something to do."""
+        if self._stage not in (_Stage.OPENING, _Stage.FILLING):
+            return self._inbox.get()
+        if self._state.decoder is not None:
+            # Before the look into the inbox: a command that comes in after it calls the decoder off again.
+            self._state.decoder.resume()
+        try:
+            return self._inbox.get_nowait()
+        except Empty:
+            return None
+
+    def _obey(self, message: Command | BufferEvent) -> None:
+        if message is BufferEvent.ROOM:
+            if self._stage is _Stage.FULL:
+                self._stage = _Stage.FILLING
+        elif message is BufferEvent.DRAINED:
+            self._on_drained()
+        elif isinstance(message, OpenCommand):
+            self._begin(message)
+        elif isinstance(message, SeekCommand):
+            self._seek(message.position_s)
+        elif isinstance(message, ResumeCommand):
+            self._resume()
+        elif isinstance(message, StopCommand):
+            self._release_file()
+        elif isinstance(message, LostCommand):
+            self._on_lost(message.error)
+        elif isinstance(message, PrepareCommand):
+            self._prepare()
+
+    def _work(self) -> None:
+        try:
+            if self._stage is _Stage.OPENING:
+                self._open()
+            else:
+                self._fill()
+        except ReadingAborted:
+            return
+        except RecmonError as error:
+            self._fail(error)
+
+    # Commands
+
+    def _prepare(self) -> None:
+        if self._has_device:
+            return
+        try:
+            self._open_device(USUAL_RATE)
+            self._output.start()
+        except AudioError:
+            # Told when something is played: until then nobody misses the sound.
+            self._has_device = False
+
+    def _begin(self, command: OpenCommand) -> None:
+        self._release_file()
+        self._ticket = command.ticket
+        self._start_s = command.start_s
+        self._is_begun = False
+        self._failure = None
+        self._state.sought_s = None
+        self._buffer.forget_start()
+        self._state.decoder = Decoder(command.file)
+        self._stage = _Stage.OPENING
+
+    def _seek(self, position_s: float) -> None:
+        if self._stage in (_Stage.NOTHING, _Stage.OPENING):
+            self._start_s = position_s
+            self._state.sought_s = None
+        else:
+            self._failure = None
+            self._go_to(position_s)
+            self._let_play()
+
+    def _resume(self) -> None:
+        if self._stage in (_Stage.NOTHING, _Stage.OPENING):
+            return
+        try:
+            if not self._has_device:
+                self._open_device(self._rate)
+                self._go_to(self._buffer.position_s)
+            self._let_play()
+        except AudioError as error:
+            self._on_lost(error)
+
+    def _on_lost(self, error: RecmonError) -> None:
+        self._has_device = False
+        self._output.close()
+        if self._stage is not _Stage.NOTHING:
+            self._buffer.hold()
+            self._state.is_paused = True
+            self._tell(PlayerEvent.DEVICE_LOST, error)
+
+    def _on_drained(self) -> None:
+        if self._stage is not _Stage.DONE:
+            return
+        self._buffer.hold()
+        if self._failure is not None:
+            self._fail(self._failure)
+        else:
+            self._tell(PlayerEvent.ENDED)
+
+    # Work
+
+    def _open(self) -> None:
+        decoder = self._decoder()
+        info = decoder.open()
+        self._rate = info.sample_rate
+        self._report(PlayerReport(self._ticket, PlayerEvent.OPENED, info=info))
+        self._open_device(info.sample_rate)
+        self._go_to(self._start_s)
+
+    def _fill(self) -> None:
+        decoder = self._decoder()
+        room = self._buffer.missing() - SPARE_FRAMES
+        is_early = self._buffer.ahead() < EARLY_S * self._device_rate
+        wanted = round((FIRST_BLOCK_S if is_early else LATER_BLOCK_S) * self._rate)
+        if room * self._rate < wanted * self._device_rate:
+            self._stage = _Stage.FULL
+            self._buffer.ask_for_room()
+            return
+        try:
+            block = decoder.read(wanted)
+        except RecmonError as error:
+            # What came before is played first.
+            self._failure = error
+            self._finish()
+            return
+        if len(block) == 0:
+            self._finish()
+            return
+        self._put(_stereo(block))
+
+    def _put(self, block: Samples) -> None:
+        if self._resampler is not None:
+            block = self._resampler.process(block)
+        self._buffer.put(block)
+        if not self._is_begun and len(block):
+            self._is_begun = True
+            self._let_play()
+            self._tell(PlayerEvent.PLAYING)
+
+    def _finish(self) -> None:
+        if self._resampler is not None:
+            self._put(self._resampler.flush())
+        self._buffer.end()
+        self._stage = _Stage.DONE
+        if not self._is_begun:
+            if self._failure is not None:
+                self._fail(self._failure)
+                return
+            # A start behind the end: nothing is heard, and it ends in the ordinary way.
+            self._is_begun = True
+            self._let_play()
+            self._tell(PlayerEvent.PLAYING)
+
+    def _go_to(self, position_s: float) -> None:
+        decoder = self._decoder()
+        decoder.seek(round(position_s * self._rate))
+        if self._resampler is not None:
+            self._resampler.reset()
+        self._buffer.restart(decoder.position / self._rate, self._device_rate)
+        self._state.sought_s = None
+        self._stage = _Stage.FILLING
+
+    def _let_play(self) -> None:
+        """Let the device go on, unless the listener paused."""
+        if not self._has_device or self._state.is_paused:
+            return
+        self._output.start()
+        self._buffer.release()
+        if self._state.is_paused:
+            # A pause came between the two lines above.
+            self._buffer.hold()
+
+    def _open_device(self, sample_rate: int) -> None:
+        self._has_device = False
+        self._device_rate = self._output.open(
+            sample_rate, self._buffer.take, lambda error: self._inbox.put(LostCommand(error))
+        )
+        self._has_device = True
+        is_same = self._device_rate == sample_rate
+        self._resampler = None if is_same else Resampler(sample_rate, self._device_rate, 2)
+
+    def _fail(self, error: RecmonError) -> None:
+        self._release_file()
+        self._tell(PlayerEvent.FAILED, error)
+
+    def _release_file(self) -> None:
+        self._buffer.hold()
+        decoder, self._state.decoder = self._state.decoder, None
+        if decoder is not None:
+            decoder.close()
+        self._stage = _Stage.NOTHING
+
+    def _decoder(self) -> Decoder:
+        if self._state.decoder is None:
+            raise ValueError("no file is open")
+        return self._state.decoder
+
+    def _tell(self, event: PlayerEvent, error: RecmonError | None = None) -> None:
+        self._report(PlayerReport(self._ticket, event, error=error))
+
+
+def _stereo(block: Samples) -> Samples:
+    """Lay any number of channels on two: one on both, more in turn on left and right."""
+    channels = block.shape[1]
+    if channels == 2:
+        return block
+    if channels == 1:
+        return block.repeat(2, axis=1)
+    left, right = block[:, 0::2].mean(axis=1), block[:, 1::2].mean(axis=1)
+    return np.stack((left, right), axis=1, dtype=np.float32)

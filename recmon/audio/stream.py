@@ -1,0 +1,359 @@
+"""A recording's file while it still grows: written by the download, read by decoders at the same time.
+
+Knows nothing about sound. All of it may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from io import SEEK_CUR, SEEK_END, SEEK_SET
+from pathlib import Path
+from typing import IO
+
+from recmon.errors import DownloadInterrupted, RecmonError, StoreError
+from recmon.publisher import Publisher
+
+READ_DEADLINE_S = 90.0
+"""A decoder waits this long for its next bytes; longer than a download may stall before it gives up."""
+
+
+class GrowingFile:
+    """One owner of one file handle.
+
+    The writer calls `write`, and at the end `finish` or `fail`. Readers wait for bytes that are not there
+    yet. An open file cannot be renamed on Windows, so its name is changed here, with `move_to`.
+
+    Attributes:
+        progressed: publishes the bytes there are, after each change, in the thread that made it.
+    """
+
+    def __init__(self, path: Path, expected_size: int | None = None) -> None:
+        """Create the file, empty.
+
+        Args:
+            path: the file; one that exists is emptied.
+            expected_size: bytes of the whole file where that is known.
+
+        Raises:
+            StoreError: the file cannot be made.
+        """
+        self.progressed: Publisher[int] = Publisher()
+        self._path = path
+        self._expected = expected_size
+        self._received = 0
+        self._is_finished = False
+        self._is_closed = False
+        self._error: RecmonError | None = None
+        self._views = 0
+        self._changed = threading.Condition()
+        self._handle: IO[bytes] | None = self._open("w+b")
+
+    @classmethod
+    def whole(cls, path: Path) -> GrowingFile:
+        """Open a complete file for reading.
+
+        Raises:
+            StoreError: it cannot be opened.
+        """
+        file = cls.__new__(cls)
+        file.progressed = Publisher()
+        file._path = path
+        file._is_finished = True
+        file._is_closed = False
+        file._error = None
+        file._views = 0
+        file._changed = threading.Condition()
+        file._handle = file._open("rb")
+        try:
+            file._received = os.fstat(file._handle.fileno()).st_size
+        except OSError as error:
+            file._handle.close()
+            raise StoreError(str(path), str(error)) from error
+        file._expected = file._received
+        return file
+
+    @property
+    def path(self) -> Path:
+        """Where the file is now."""
+        return self._path
+
+    @property
+    def received(self) -> int:
+        """Bytes that are there."""
+        return self._received
+
+    @property
+    def expected(self) -> int | None:
+        """Bytes of the whole file, or None while that is unknown."""
+        return self._received if self._is_finished else self._expected
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all bytes are there."""
+        return self._is_finished
+
+    @property
+    def error(self) -> RecmonError | None:
+        """Why no more bytes will come, where the file could not be completed."""
+        return self._error
+
+    def write(self, data: bytes) -> None:
+        """Append bytes and wake the readers.
+
+        Raises:
+            StoreError: the disk does not take them.
+        """
+        with self._changed:
+            if self._handle is None or self._is_finished:
+                raise ValueError("the file takes no more bytes")
+            try:
+                self._handle.seek(self._received)
+                remaining = memoryview(data)
+                while remaining:
+                    remaining = remaining[self._handle.write(remaining) :]
+            except OSError as error:
+                raise StoreError(str(self._path), error.strerror or str(error)) from error
+            self._received += len(data)
+            self._changed.notify_all()
+        self.progressed.publish(self._received)
+
+    def expect(self, size: int) -> None:
+        """Tell the bytes of the whole file, once that is known."""
+        with self._changed:
+            self._expected = size
+            self._changed.notify_all()
+        self.progressed.publish(self._received)
+
+    def finish(self) -> None:
+        """Tell the readers that all bytes are there."""
+        with self._changed:
+            self._is_finished = True
+            self._changed.notify_all()
+        self.progressed.publish(self._received)
+
+    def fail(self, error: RecmonError) -> None:
+        """Tell the readers that no more bytes will come; they get `error` behind the last byte."""
+        with self._changed:
+            self._error = error
+            self._changed.notify_all()
+        self.progressed.publish(self._received)
+
+    def move_to(self, path: Path) -> None:
+        """Give the file another name, replacing a file of that name; readers notice nothing.
+
+        Raises:
+            StoreError: the file cannot be moved. It keeps its name and can still be read.
+        """
+        with self._changed:
+            was_open = self._handle is not None
+            if self._handle is not None:
+                self._handle.close()
+                self._handle = None
+            try:
+                os.replace(self._path, path)
+                self._path = path
+            except OSError as error:
+                raise StoreError(str(path), error.strerror or str(error)) from error
+            finally:
+                if was_open:
+                    self._handle = self._open("rb" if self._is_finished else "r+b")
+
+    def close(self) -> None:
+        """Let go of the file. Safe to call twice.
+
+        A finished file can still be read through its views; readers of an unfinished one fail at once.
+        """
+        with self._changed:
+            self._is_closed = True
+            if not self._is_finished and self._error is None:
+                self._error = DownloadInterrupted("the transfer was ended")
+            if self._handle is not None and not (self._is_finished and self._views):
+                self._handle.close()
+                self._handle = None
+            self._changed.notify_all()
+
+    def read_at(
+        self, offset: int, size: int, deadline_s: float, is_aborted: Callable[[], bool] | None = None
+    ) -> bytes:
+        """Return up to `size` bytes from `offset`, as soon as there is at least one; b"" at the end.
+
+        Args:
+            offset: position in the file.
+            size: at most this many bytes.
+            deadline_s: how long to wait for the first of them.
+            is_aborted: looked at before each wait; once it is true, b"" is returned.
+
+        Raises:
+            RecmonError: why no more bytes will come, as given to `fail`.
+            DownloadInterrupted: no byte came in time.
+            StoreError: the disk does not give them.
+        """
+        give_up_at = time.monotonic() + deadline_s
+        with self._changed:
+            while offset >= self._received and not self._is_finished:
+                if is_aborted is not None and is_aborted():
+                    return b""
+                if self._error is not None:
+                    raise self._error
+                left_s = give_up_at - time.monotonic()
+                if left_s <= 0:
+                    raise DownloadInterrupted(f"nothing arrived for {deadline_s:.0f} seconds")
+                self._changed.wait(left_s)
+            return self._read(offset, min(size, self._received - offset))
+
+    def wake_readers(self) -> None:
+        """Make waiting readers look again whether they are aborted."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def view(self, start: int = 0, end: int | None = None) -> GrowingView:
+        """Return a seekable view of the file, or of a part of it; to be closed after use."""
+        with self._changed:
+            self._views += 1
+        return GrowingView(self, start, end, self._release_view)
+
+    def _release_view(self) -> None:
+        with self._changed:
+            self._views -= 1
+            if self._is_closed and not self._views and self._handle is not None:
+                self._handle.close()
+                self._handle = None
+
+    def _read(self, offset: int, size: int) -> bytes:
+        if size <= 0:
+            return b""
+        if self._handle is None:
+            if self._error is not None:
+                raise self._error
+            self._handle = self._open("rb")
+        try:
+            self._handle.seek(offset)
+            return self._handle.read(size)
+        except OSError as error:
+            raise StoreError(str(self._path), error.strerror or str(error)) from error
+
+    def _open(self, mode: str) -> IO[bytes]:
+        try:
+            # Unbuffered: reads and writes take turns on this handle, and a reader must see what was written.
+            return open(self._path, mode, buffering=0)
+        except OSError as error:
+            raise StoreError(str(self._path), error.strerror or str(error)) from error
+
+
+class GrowingView:
+    """A growing file, or a part of it, as a seekable binary file whose reads wait for their bytes.
+
+    Made for one reading thread. Reads raise nothing, because the caller may be C code that cannot pass an
+    exception on: they end early, and `error` tells why.
+    """
+
+    def __init__(self, file: GrowingFile, start: int, end: int | None, release: Callable[[], None]) -> None:
+        self._file = file
+        self._start = start
+        self._end = end
+        self._release: Callable[[], None] | None = release
+        self._position = 0
+        self._is_aborted = False
+        self.error: RecmonError | None = None
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether reads end at once with what is there."""
+        return self._is_aborted
+
+    def abort(self) -> None:
+        """End a waiting read, and every later one that would wait, until `resume`; from any thread."""
+        self._is_aborted = True
+        self._file.wake_readers()
+
+    def resume(self) -> None:
+        """Let reads wait again."""
+        self._is_aborted = False
+        self.error = None
+
+    def close(self) -> None:
+        """Let go of the file. Safe to call twice."""
+        if self._release is not None:
+            self._release()
+            self._release = None
+
+    def size(self) -> int | None:
+        """Return the bytes of this view, or None while they are unknown."""
+        whole = self._file.expected
+        if whole is None:
+            return None if self._end is None else self._end - self._start
+        if self._end is not None:
+            whole = min(whole, self._end)
+        return max(0, whole - self._start)
+
+    def available(self) -> int:
+        """Return how many bytes of this view are there, counted from its beginning."""
+        end = self._file.received if self._end is None else min(self._end, self._file.received)
+        return max(0, end - self._start)
+
+    def tell(self) -> int:
+        """Return the reading position."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        """Set the reading position; from the end waits for the end where the size is unknown."""
+        if whence == SEEK_CUR:
+            offset += self._position
+        elif whence == SEEK_END:
+            while (size := self.size()) is None and self._wait_for_more():
+                pass
+            offset += self.available() if size is None else size
+        self._position = max(0, offset)
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Return `size` bytes, fewer only at the end, when aborted, or after an error; -1 means all."""
+        parts: list[bytes] = []
+        wanted = self._wanted(size)
+        while wanted is None or wanted > 0:
+            chunk = self._read_some(wanted)
+            if not chunk:
+                break
+            parts.append(chunk)
+            if wanted is not None:
+                wanted -= len(chunk)
+        return b"".join(parts)
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Read as many bytes as the buffer takes, see `read`; return their number."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _wait_for_more(self) -> bool:
+        try:
+            more = self._file.read_at(self._file.received, 1, READ_DEADLINE_S, lambda: self._is_aborted)
+        except RecmonError as error:
+            self.error = error
+            return False
+        return bool(more)
+
+    def _wanted(self, size: int) -> int | None:
+        room = None if self._end is None else max(0, self._end - self._start - self._position)
+        if size < 0:
+            return room
+        return size if room is None else min(size, room)
+
+    def _read_some(self, wanted: int | None) -> bytes:
+        if self.error is not None:
+            return b""
+        try:
+            chunk = self._file.read_at(
+                self._start + self._position,
+                wanted if wanted is not None else 1 << 16,
+                READ_DEADLINE_S,
+                lambda: self._is_aborted,
+            )
+        except RecmonError as error:
+            self.error = error
+            return b""
+        self._position += len(chunk)
+        return chunk

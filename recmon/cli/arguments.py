@@ -1,0 +1,149 @@
+"""The words of the command line. Common options may stand before or after the command."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from recmon import __version__
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+VERBA_SERVERS = 12
+"""Most simulated recording servers that `demo` and `simulate` start."""
+
+
+def parse_arguments(words: list[str]) -> argparse.Namespace:
+    """Read the command line; wrong usage ends the process with 2, as argparse does."""
+    common = _common(default=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        prog="recmon",
+        description="Watch recorded calls live, search past ones, and play their recordings. "
+        "Without a command the window opens.",
+        parents=[_common(default=None)],
+    )
+    parser.add_argument("--version", action="version", version=f"recmon {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    demo = commands.add_parser(
+        "demo", parents=[common], help="open the program on simulated servers, in a throw-away data folder"
+    )
+    demo.add_argument("--headless", action="store_true", help="no window: print what `watch` prints")
+    demo.add_argument("--json", action="store_true", help="with --headless: one JSON object per line")
+    _add_duration(demo)
+    _add_scenario(demo)
+
+    simulate = commands.add_parser(
+        "simulate",
+        parents=[common],
+        help="run only the simulated servers",
+        description="Runs simulated recording servers on loopback until interrupted. They embody assumptions "
+        "about the vendors' systems and prove no interoperability. The first line of output is one JSON "
+        "object with every endpoint, credential and a ready settings text.",
+    )
+    simulate.add_argument(
+        "--port-base", type=_port, default=0, metavar="N", help="first port; 0: any free ones"
+    )
+    simulate.add_argument("--scenario", type=Path, metavar="FILE", help="a scenario as JSON")
+    _add_scenario(simulate)
+
+    watch = commands.add_parser(
+        "watch", parents=[common], help="connect to every configured server and print what happens"
+    )
+    watch.add_argument("--json", action="store_true", help="one JSON object per line")
+    _add_duration(watch)
+
+    search = commands.add_parser("search", parents=[common], help="list past calls, newest first")
+    search.add_argument("query", nargs="*", metavar="QUERY", help="number or name parts; see docs/search.md")
+    form = search.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one call object per line")
+    form.add_argument("--csv", action="store_true", help="comma-separated, with a header")
+    search.add_argument("--count", action="store_true", help="print only how many there are")
+    search.add_argument("--limit", type=_positive, default=100, metavar="N", help="at most N calls (100)")
+
+    show = commands.add_parser("show", parents=[common], help="show one call with every field")
+    show.add_argument("call_id", metavar="CALL-ID", help="as `search` prints it: server/id")
+    show.add_argument("--raw", action="store_true", help="the original messages")
+
+    fetch = commands.add_parser("fetch", parents=[common], help="download a recording")
+    fetch.add_argument("recording_of", nargs="?", metavar="CALL-ID", help="as `search` prints it: server/id")
+    _add_place(fetch)
+    fetch.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to store it")
+
+    play = commands.add_parser("play", parents=[common], help="play a file or a call's recording")
+    play.add_argument("source", nargs="?", metavar="FILE|CALL-ID", help="a sound file, or a call id")
+    _add_place(play)
+    play.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="begin at this second")
+    play.add_argument("--json", action="store_true", help="one line when the first sample leaves")
+
+    return parser.parse_args(words)
+
+
+def _common(default: object) -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False, argument_default=default)
+    common.add_argument(
+        "--settings", type=Path, metavar="FILE", help="settings file instead of the usual one"
+    )
+    common.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="folder of database, recordings and logs"
+    )
+    common.add_argument("--log-level", choices=LOG_LEVELS, help="what goes to standard error (warning)")
+    return common
+
+
+def _add_duration(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--for", type=_seconds, dest="for_s", metavar="S", help="stop after S seconds")
+
+
+def _add_scenario(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--servers", type=_servers, default=2, metavar="N", help="simulated recording servers (2)"
+    )
+    parser.add_argument(
+        "--calls-per-minute", type=_rate, default=12.0, metavar="N", help="new calls in all (12)"
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the invented calls (1)")
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--server", metavar="NAME", help="straight from this recordings server")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--path", metavar="P", help="with --server: a file's full path there")
+    place.add_argument("--folder", metavar="P", help="with --server: a folder there that holds one file")
+    place.add_argument("--call-id", metavar="ID", help="with --server: the server's own call id")
+
+
+def _number(text: str, *, least: float, most: float, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"{what} must be from {least:g} to {most:g}, not {text}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    return _number(text, least=0, most=366 * 86400, what="seconds")
+
+
+def _rate(text: str) -> float:
+    return _number(text, least=0.1, most=60_000, what="calls per minute")
+
+
+def _whole(text: str, *, least: int, most: int, what: str) -> int:
+    value = _number(text, least=least, most=most, what=what)
+    if value != int(value):
+        raise argparse.ArgumentTypeError(f"{what} must be a whole number, not {text}")
+    return int(value)
+
+
+def _port(text: str) -> int:
+    return _whole(text, least=0, most=65_000, what="the port")
+
+
+def _positive(text: str) -> int:
+    return _whole(text, least=1, most=10_000_000, what="the number")
+
+
+def _servers(text: str) -> int:
+    return _whole(text, least=1, most=VERBA_SERVERS, what="the number of servers")

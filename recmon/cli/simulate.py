@@ -1,0 +1,61 @@
+"""`recmon simulate`: only the simulated servers."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import stat
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from recmon.cli.console import EXIT_DONE, UsageError, print_object
+
+
+async def simulate(options: argparse.Namespace) -> int:
+    """Serve until interrupted, or until standard input, where it is a pipe, is closed by the other end."""
+    # Here and not above: the simulators need aiohttp and more, which no other command should wait for.
+    from recmon.simulators.farm import Farm, server_names
+    from recmon.simulators.scenario import Scenario
+
+    try:
+        if options.scenario is not None:
+            scenario = Scenario.from_file(options.scenario)
+        else:
+            scenario = Scenario(
+                options.seed, server_names(options.servers), calls_per_minute=options.calls_per_minute
+            )
+    except (ValueError, OSError) as error:
+        raise UsageError(f"the scenario cannot be used: {error}") from error
+    with tempfile.TemporaryDirectory(prefix="recmon-simulate-") as folder:
+        async with Farm(scenario, Path(folder), port_base=options.port_base).running() as announcement:
+            print_object(announcement)
+            await _until_input_closes()
+    return EXIT_DONE
+
+
+async def _until_input_closes() -> None:
+    """Wait for the end of a piped standard input; a terminal or /dev/null never ends anything."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while sys.stdin.buffer.read(4096):
+                pass
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(ended.set)
+
+    if sys.stdin is not None and _is_pipe():
+        threading.Thread(target=wait, name="input", daemon=True).start()
+    await ended.wait()
+
+
+def _is_pipe() -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False

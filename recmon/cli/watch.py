@@ -1,0 +1,180 @@
+"""`recmon watch`: what happens on every configured server, as lines for people or for programs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections import OrderedDict
+from typing import Protocol
+
+from recmon.app import Services, utc_now
+from recmon.cli.console import EXIT_DONE, opened, print_line, print_object, tell
+from recmon.domain import lines
+from recmon.domain.callbook import REMEMBERED_FINISHED, CallBookChange
+from recmon.domain.calls import Call, CallKey, CallState, Party
+from recmon.domain.events import Unrecognised
+from recmon.logs import printable
+from recmon.services.monitor import Gap, Heard, LinkState, ServerStatus
+
+
+async def watch(options: argparse.Namespace) -> int:
+    """Print what happens until interrupted, or for as long as asked."""
+    async with opened(options, watches=True) as services:
+        if not services.settings.servers:
+            tell("recmon: no server is configured; the README tells how, and `recmon demo` works without")
+        await print_news(services, printer_for(options), options.for_s)
+    return EXIT_DONE
+
+
+class Printer(Protocol):
+    """Puts news into lines."""
+
+    def link(self, status: ServerStatus) -> None:
+        """A server's state or its reason changed."""
+
+    def call(self, change: str, call: Call) -> None:
+        """A call `started`, was `updated`, `ended` or got `lost`."""
+
+    def gap(self, gap: Gap) -> None:
+        """A time without a watch on a server began or ended."""
+
+    def unrecognised(self, server: str, message: Unrecognised) -> None:
+        """A server said something that was not understood."""
+
+
+def printer_for(options: argparse.Namespace) -> Printer:
+    """Return the printer that the command line asks for."""
+    return _JsonPrinter() if options.json else _TextPrinter()
+
+
+async def print_news(services: Services, printer: Printer, for_s: float | None) -> None:
+    """Print what is known now, and then all news for `for_s` seconds (None: until cancelled)."""
+    news = _News(printer)
+    for status in services.monitor.statuses():
+        news.on_status(status)
+    subscriptions = [
+        services.monitor.status_changed.subscribe(news.on_status),
+        services.book.changed.subscribe(news.on_calls),
+        services.monitor.gap_changed.subscribe(printer.gap),
+        services.monitor.heard.subscribe(news.on_heard),
+    ]
+    try:
+        async with asyncio.timeout(for_s):
+            await asyncio.Event().wait()
+    except TimeoutError:
+        pass
+    finally:
+        for subscription in subscriptions:
+            subscription.cancel()
+
+
+class _News:
+    """Breaks what the services publish into single news, each told once."""
+
+    def __init__(self, printer: Printer) -> None:
+        self._printer = printer
+        self._links: dict[str, tuple[LinkState, str | None]] = {}
+        self._over: OrderedDict[CallKey, CallState] = OrderedDict()
+
+    def on_status(self, status: ServerStatus) -> None:
+        known = (status.state, None if status.error is None else str(status.error))
+        if self._links.get(status.server) != known:
+            self._links[status.server] = known
+            self._printer.link(status)
+
+    def on_calls(self, change: CallBookChange) -> None:
+        for call in change.added:
+            self._printer.call("started", call)
+        for call in change.updated:
+            self._printer.call("updated", call)
+        for call in change.removed:
+            first_time = self._over.get(call.key) is not call.state
+            self._over[call.key] = call.state
+            if len(self._over) > REMEMBERED_FINISHED:
+                self._over.popitem(last=False)
+            what = "lost" if call.state is CallState.LOST else "ended"
+            self._printer.call(what if first_time else "updated", call)
+
+    def on_heard(self, heard: Heard) -> None:
+        for event in heard.events:
+            if isinstance(event, Unrecognised):
+                self._printer.unrecognised(heard.server, event)
+
+
+class _JsonPrinter:
+    """Prints one object a line: contract.md, section 4."""
+
+    def link(self, status: ServerStatus) -> None:
+        now = utc_now()
+        retry_in_s = None
+        if status.retry_at is not None:
+            retry_in_s = round(max(0.0, (status.retry_at - now).total_seconds()), 1)
+        print_object(
+            lines.link_line(
+                now,
+                status.server,
+                status.state.value,
+                reason=_reason(status),
+                error=None if status.error is None else type(status.error).__name__,
+                retry_in_s=retry_in_s,
+            )
+        )
+
+    def call(self, change: str, call: Call) -> None:
+        print_object(lines.call_line(utc_now(), change, call))
+        if change == "ended":
+            for recording in call.recordings:
+                print_object(
+                    lines.recording_line(utc_now(), recording.server, recording, "expected", call=call.key)
+                )
+
+    def gap(self, gap: Gap) -> None:
+        print_object(lines.gap_line(utc_now(), gap.server, gap.begun, gap.ended))
+
+    def unrecognised(self, server: str, message: Unrecognised) -> None:
+        print_object(
+            lines.unrecognised_line(
+                utc_now(), server, message.reason, message.excerpt, message.message.offset
+            )
+        )
+
+
+class _TextPrinter:
+    """Prints lines for people; times in the computer's own zone."""
+
+    def link(self, status: ServerStatus) -> None:
+        reason = _reason(status)
+        self._print(status.server, status.state.value, reason or "")
+
+    def call(self, change: str, call: Call) -> None:
+        words = [f"{_party(call.caller)} → {_party(call.callee)}", call.direction.value]
+        if call.state.is_over and call.duration_s is not None:
+            words.append(f"{call.duration_s:.0f} s")
+        if call.cause:
+            words.append(call.cause)
+        self._print(call.key.server, change, ", ".join(words))
+
+    def gap(self, gap: Gap) -> None:
+        if gap.ended is None:
+            self._print(gap.server, "not watched", f"since {gap.begun.astimezone():%H:%M:%S}")
+        else:
+            length_s = (gap.ended - gap.begun).total_seconds()
+            self._print(gap.server, "watched again", f"after {length_s:.0f} s; calls may be missing")
+
+    def unrecognised(self, server: str, message: Unrecognised) -> None:
+        self._print(server, "unrecognised", f"{message.reason}: {message.excerpt}")
+
+    def _print(self, server: str, what: str, text: str) -> None:
+        print_line(
+            f"{utc_now().astimezone():%H:%M:%S}  {server:<12}  {what:<13}  {printable(text, 400)}".rstrip()
+        )
+
+
+def _party(party: Party) -> str:
+    return " ".join(part for part in (party.name, party.number) if part) or "unknown"
+
+
+def _reason(status: ServerStatus) -> str | None:
+    if status.error is not None:
+        return str(status.error)
+    return None if status.watches else "files only: this server tells no events"

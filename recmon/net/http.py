@@ -1,0 +1,404 @@
+"""Runs a vendor's HTTP conversations over one pool of connections per server, exact to the byte.
+
+Knows no vendor: what to ask and what an answer means is the conversation's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from recmon.errors import (
+    ConnectFailed,
+    DownloadInterrupted,
+    MalformedMessage,
+    MessageTooLong,
+    RecordingDamaged,
+)
+from recmon.logs import printable
+from recmon.net.tls import client_context, tls_failure
+from recmon.protocol.http import HttpFlow, HttpRequest, HttpResponse, ReadMore
+from recmon.settings.model import TlsOptions
+from recmon.vendors.base import MediaHead
+
+if TYPE_CHECKING:
+    import aiohttp
+    import yarl
+
+T = TypeVar("T")
+
+CHUNK_SIZE = 256 * 1024
+"""Most bytes of a body handed on at a time; fewer as soon as there are any."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Deadlines and caps of one client.
+
+    Attributes:
+        connect_s: for name, connection and TLS handshake together.
+        first_byte_s: from the request to the head of the answer.
+        no_progress_s: a body that brings fewer than `progress_size` bytes in this time has stalled.
+        progress_size: bytes that count as progress.
+        body_size: most bytes of a body that is not streamed, or of the beginning of a streamed one.
+        keep_open_s: how long an idle connection is kept for the next request.
+    """
+
+    connect_s: float = 5.0
+    first_byte_s: float = 30.0
+    no_progress_s: float = 30.0
+    progress_size: int = 16 * 1024
+    body_size: int = 1 << 20
+    keep_open_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class BodyStart:
+    """What is known of a streamed body when it begins.
+
+    Attributes:
+        extension: for the file's name, with the dot.
+        expected: bytes that the server announced, or None.
+        ends_by_close: only the end of the connection marks the body's end, so a cut does not show.
+    """
+
+    extension: str
+    expected: int | None
+    ends_by_close: bool
+
+
+class DownloadSink(Protocol):
+    """Takes a streamed body. What it raises ends the transfer and goes to the caller of `download`."""
+
+    async def begin(self, start: BodyStart) -> None:
+        """Called once, when the conversation found the body to be media."""
+
+    async def write(self, data: bytes) -> None:
+        """Called for each piece, in order; the transfer waits meanwhile."""
+
+
+class HttpClient:
+    """Talks HTTP to one server.
+
+    Nothing is added to what the conversation says: no redirects, cookies, compression, proxies or own headers
+    (only `Host` stands first, and a request other than GET without a length gets `Content-Length: 0`).
+    Close it when done.
+
+    Args:
+        server: name of the server in the settings, for errors.
+        base_url: scheme, host and port, without a path.
+        tls: how to check the server's certificate.
+        limits: deadlines and caps.
+    """
+
+    def __init__(
+        self, server: str, base_url: str, tls: TlsOptions, *, limits: HttpLimits | None = None
+    ) -> None:
+        self._server = server
+        self._base_url = base_url.rstrip("/")
+        self._tls = tls
+        self._limits = limits or HttpLimits()
+        self._opening = asyncio.Lock()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def run(self, flow: HttpFlow[T]) -> T:
+        """Run a conversation to its end and return its result.
+
+        Raises:
+            ConnectFailed: no connection could be made.
+            TlsFailed: the server's certificate was refused; no byte of a request was sent.
+            DownloadInterrupted: the answer broke off or stalled.
+            ProtocolError: the answer is not valid HTTP, or longer than the cap.
+            RecmonError: what the conversation itself raises.
+        """
+        result, answer = await self._converse(flow)
+        if answer is not None:
+            answer.close()
+        return result
+
+    async def download(self, flow: HttpFlow[MediaHead], sink: DownloadSink) -> None:
+        """Run a conversation, and hand the body of its last, streamed answer to a sink.
+
+        Raises:
+            RecordingDamaged: the server packed the body, which was not asked for.
+            ValueError: the conversation ended without a streamed answer.
+            RecmonError: as `run`, and what the sink raises.
+        """
+        head, answer = await self._converse(flow)
+        if answer is None:
+            raise ValueError("a download must end with a streamed request")
+        try:
+            await sink.begin(BodyStart(head.extension, answer.expected, answer.ends_by_close))
+            if answer.head:
+                await sink.write(answer.head)
+            while data := await answer.next_chunk():
+                await sink.write(data)
+        finally:
+            answer.close()
+
+    async def warm(self) -> None:
+        """Open a connection, TLS included, and keep it for the next request; sends no request.
+
+        Raises:
+            ConnectFailed: no connection could be made.
+            TlsFailed: the server's certificate was refused.
+        """
+        session = await self._open()
+        # The reason for imports inside functions here: aiohttp costs 400 ms, which start-up must not pay.
+        import aiohttp
+
+        request = aiohttp.ClientRequest(
+            "GET",
+            self._url("/"),
+            loop=asyncio.get_running_loop(),
+            session=session,
+            response_class=aiohttp.ClientResponse,
+        )
+        connector = session.connector
+        if connector is None:
+            raise ConnectFailed(self._server, "the client is closed")
+        async with _translated(self._server, self._limits):
+            connection = await connector.connect(request, [], session.timeout)
+            connection.release()
+
+    async def close(self) -> None:
+        """Drop all connections at once. Safe to call twice."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _open(self) -> aiohttp.ClientSession:
+        async with self._opening:
+            if self._session is None:
+                # In a thread: the import takes 400 ms, and reading the system's certificates 20 ms.
+                context = await asyncio.to_thread(_prepare, self._tls)
+                self._session = _new_session(context, self._limits)
+            return self._session
+
+    def _url(self, target: str) -> yarl.URL:
+        # Comes with aiohttp, and waits with it; see `warm`.
+        import yarl
+
+        # As is: a signature covers the target, so not one escape may change.
+        return yarl.URL(self._base_url + target, encoded=True)
+
+    async def _converse(self, flow: HttpFlow[T]) -> tuple[T, _Answer | None]:
+        """Run a conversation; the answer to its last request comes along if that was streamed."""
+        answer: _Answer | None = None
+        try:
+            step = _advance(flow, None)
+            while not isinstance(step, _Finished):
+                if isinstance(step, ReadMore):
+                    if answer is None:
+                        raise ValueError("ReadMore must follow a streamed request")
+                    response = await answer.read(step.size)
+                else:
+                    if answer is not None:
+                        answer.close()
+                        answer = None
+                    answer = await self._ask(step)
+                    if step.is_streamed:
+                        response = await answer.read(1)
+                    else:
+                        response = await answer.read_all()
+                        answer.close()
+                        answer = None
+                step = _advance(flow, response)
+        except BaseException:
+            if answer is not None:
+                answer.close()
+            raise
+        finally:
+            flow.close()
+        return step.result, answer
+
+    async def _ask(self, request: HttpRequest) -> _Answer:
+        session = await self._open()
+        import aiohttp  # see `warm`
+
+        limits = self._limits
+        async with _translated(self._server, limits):
+            while True:
+                trace: dict[str, bool] = {}
+                try:
+                    async with asyncio.timeout(limits.connect_s + limits.first_byte_s):
+                        response = await session.request(
+                            request.method,
+                            self._url(request.target),
+                            headers=request.headers,
+                            data=request.body or None,
+                            allow_redirects=False,
+                            skip_auto_headers=_AUTO_HEADERS,
+                            trace_request_ctx=trace,
+                        )
+                    break
+                except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+                    # A server may close an idle connection just when the next request is under way. Nobody
+                    # read that one; each kept connection can fail so once, then a fresh one is opened.
+                    if not trace.get("is_reused"):
+                        raise
+            try:
+                return _Answer(self._server, response, limits)
+            except BaseException:
+                response.close()
+                raise
+
+
+_AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class _Finished(Generic[T]):
+    def __init__(self, result: T) -> None:
+        self.result = result
+
+
+def _advance(flow: HttpFlow[T], response: HttpResponse | None) -> HttpRequest | ReadMore | _Finished[T]:
+    try:
+        return next(flow) if response is None else flow.send(response)
+    except StopIteration as end:
+        return _Finished(end.value)
+
+
+def _prepare(tls: TlsOptions) -> ssl.SSLContext:
+    """Do all the slow preparations; runs in a worker thread."""
+    import aiohttp  # noqa: F401  (imported for the first time here; see `HttpClient.warm`)
+
+    return client_context(tls)
+
+
+def _new_session(context: ssl.SSLContext, limits: HttpLimits) -> aiohttp.ClientSession:
+    import aiohttp  # see `HttpClient.warm`
+
+    async def note_reuse(session: object, context: Any, parameters: object) -> None:
+        context.trace_request_ctx["is_reused"] = True
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(note_reuse)
+    return aiohttp.ClientSession(
+        # No limit here: who calls decides how much goes on at a time.
+        connector=aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=limits.keep_open_s),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(
+            total=None, connect=limits.connect_s, sock_connect=limits.connect_s, sock_read=None
+        ),
+        auto_decompress=False,
+        trust_env=False,
+        read_bufsize=CHUNK_SIZE,
+        trace_configs=[tracing],
+    )
+
+
+class _Answer:
+    """An answer whose head has arrived, and as much of its body as was asked for."""
+
+    def __init__(self, server: str, response: aiohttp.ClientResponse, limits: HttpLimits) -> None:
+        self._server = server
+        self._response = response
+        self._limits = limits
+        self._waited_s = 0.0
+        self._progress = 0
+        self.head = b""
+        self.expected = response.content_length
+        headers = _headers(response)
+        _check_framing(response)
+        if response.ok and headers.get("content-encoding", "identity").lower() != "identity":
+            packed = printable(headers["content-encoding"], 40)
+            raise RecordingDamaged(f"the server packed its answer ({packed}), which was not asked for")
+        self._headers = headers
+        self.ends_by_close = self.expected is None and "chunked" not in headers.get("transfer-encoding", "")
+
+    async def read(self, size: int) -> HttpResponse:
+        """Wait until the beginning of the body has `size` bytes, or is the whole body."""
+        if size > self._limits.body_size:
+            raise ValueError(f"a conversation may look at {self._limits.body_size} bytes, not {size}")
+        while len(self.head) < size and (data := await self.next_chunk()):
+            self.head += data
+        return HttpResponse(
+            self._response.status, self._headers, self.head, is_complete=self._response.content.at_eof()
+        )
+
+    async def read_all(self) -> HttpResponse:
+        """Wait for the whole body, within the cap."""
+        parts = bytearray()
+        while data := await self.next_chunk():
+            parts += data
+            if len(parts) > self._limits.body_size:
+                raise MessageTooLong(f"an answer of more than {self._limits.body_size} bytes")
+        return HttpResponse(self._response.status, self._headers, bytes(parts))
+
+    async def next_chunk(self) -> bytes:
+        """Return what has arrived of the body, at least a byte; nothing at its end."""
+        loop = asyncio.get_running_loop()
+        limits = self._limits
+        async with _translated(self._server, limits):
+            begun = loop.time()
+            try:
+                async with asyncio.timeout(limits.no_progress_s - self._waited_s):
+                    data = await self._response.content.read(CHUNK_SIZE)
+            except TimeoutError as error:
+                seen = f"only {self._progress} bytes" if self._progress else "no data"
+                raise DownloadInterrupted(f"{seen} for {limits.no_progress_s:g} s") from error
+        # Time that the receiver takes does not count: only the server can stall.
+        self._waited_s += loop.time() - begun
+        self._progress += len(data)
+        if self._progress >= limits.progress_size:
+            self._waited_s, self._progress = 0.0, 0
+        return data
+
+    def close(self) -> None:
+        """Give the connection back if the body was read to its end, else drop it."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+def _headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in response.headers.items():
+        headers.setdefault(name.lower(), value)
+    return headers
+
+
+def _check_framing(response: aiohttp.ClientResponse) -> None:
+    """Refuse an answer whose end can be understood in two ways (RFC 9112, section 6.3)."""
+    lengths = response.headers.getall("Content-Length", [])
+    if len(lengths) > 1:
+        raise MalformedMessage("the answer announces its length twice", excerpt=printable(", ".join(lengths)))
+    if lengths and "Transfer-Encoding" in response.headers:
+        raise MalformedMessage("the answer announces its length in two ways", excerpt=printable(lengths[0]))
+
+
+@asynccontextmanager
+async def _translated(server: str, limits: HttpLimits) -> AsyncIterator[None]:
+    """Turn what aiohttp raises into our errors."""
+    import aiohttp  # see `HttpClient.warm`
+
+    try:
+        yield
+    except aiohttp.ClientConnectorCertificateError as error:
+        failure = error.certificate_error
+        if isinstance(failure, ssl.SSLError):
+            raise tls_failure(server, failure) from error
+        raise ConnectFailed(server, str(failure)) from error
+    except aiohttp.ClientConnectorSSLError as error:
+        raise tls_failure(server, error.os_error) from error
+    except aiohttp.ClientConnectorDNSError as error:
+        raise ConnectFailed(server, f"the name {error.host} is not known") from error
+    except aiohttp.ClientConnectorError as error:
+        detail = error.os_error.strerror or str(error.os_error)
+        raise ConnectFailed(server, f"{error.host}:{error.port}: {detail}") from error
+    except aiohttp.ConnectionTimeoutError as error:
+        raise ConnectFailed(server, f"no connection within {limits.connect_s:g} s") from error
+    except aiohttp.ClientResponseError as error:
+        raise MalformedMessage("the answer is not valid HTTP", excerpt=printable(error.message)) from error
+    except aiohttp.ClientPayloadError as error:
+        raise DownloadInterrupted("the transfer broke off before its end") from error
+    except (aiohttp.ClientError, ConnectionError) as error:
+        raise DownloadInterrupted("the server closed the connection") from error
+    except TimeoutError as error:
+        raise DownloadInterrupted(f"no answer for {limits.first_byte_s:g} s") from error

@@ -1,0 +1,72 @@
+"""What is known of one call: its fields, labelled, and where its recording is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo
+
+from recmon.domain.calls import Call, RecordingRef, ServerId
+from recmon.domain.cdr import CdrField, CdrSection
+from recmon.errors import RecordingMissing
+from recmon.settings.model import ServerSettings, Settings
+from recmon.vendors.base import VendorAdapter
+
+
+class CallDetails:
+    """Answers from the settings and the vendors' own knowledge; asks no server.
+
+    Args:
+        settings: names the servers, and where their recordings are.
+        adapters: the vendors by name.
+    """
+
+    def __init__(self, settings: Settings, adapters: Mapping[str, VendorAdapter]) -> None:
+        self._servers: dict[ServerId, ServerSettings] = {server.name: server for server in settings.servers}
+        self._adapters = adapters
+
+    def title(self, server: ServerId) -> str:
+        """Return the name for people of a server's vendor; of a server no longer configured its own name."""
+        adapter = self._adapter(server)
+        return server if adapter is None else adapter.title
+
+    def sections(self, call: Call) -> tuple[CdrSection, ...]:
+        """Return a call's raw fields as its vendor groups and labels them; no field is dropped."""
+        adapter = self._adapter(call.key.server)
+        if adapter is not None:
+            return tuple(adapter.describe(call))
+        fields = tuple(CdrField(name, name, value, value) for name, value in call.cdr.fields)
+        return (CdrSection("Fields as received", fields),) if fields else ()
+
+    def recording_of(self, call: Call) -> RecordingRef:
+        """Return where a call's recording is: as the call itself tells, else by the settings.
+
+        Raises:
+            RecordingMissing: nothing tells; the reason is for the user.
+        """
+        return call.recordings[0] if call.recordings else self._configured(call)
+
+    def locate(self, call: Call) -> tuple[RecordingRef, ...]:
+        """Return where a call's recordings are, as far as is known now; none where nothing tells.
+
+        The settings are asked again for a call that has a place already: a field may have changed with it.
+        """
+        try:
+            return (self._configured(call),)
+        except RecordingMissing:
+            return call.recordings
+
+    def _configured(self, call: Call) -> RecordingRef:
+        name = call.key.server
+        server = self._servers.get(name)
+        if server is None:
+            raise RecordingMissing(f"{name} is not in the settings")
+        if server.recording is None:
+            raise RecordingMissing(f"no recording place is configured for {name}")
+        holder = server.recordings or name
+        if holder not in self._servers:
+            raise RecordingMissing(f"{holder}, which holds the recordings of {name}, is not in the settings")
+        return server.recording.fill(call, holder, ZoneInfo(server.time_zone))
+
+    def _adapter(self, server: ServerId) -> VendorAdapter | None:
+        configured = self._servers.get(server)
+        return None if configured is None else self._adapters.get(configured.vendor)

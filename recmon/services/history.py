@@ -1,0 +1,366 @@
+"""The history of calls: everything that is heard goes to the disk at once, and is found again.
+
+What cannot be stored is held in memory and tried again. The loop never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from recmon.domain.callbook import CallBookChange
+from recmon.domain.calls import Call, CallKey, ServerId
+from recmon.domain.events import (
+    CallEnded,
+    CallStarted,
+    CallUpdated,
+    LinkEvent,
+    SubscriptionRefused,
+    Unrecognised,
+)
+from recmon.domain.lines import parse_call_object
+from recmon.domain.query import Query
+from recmon.errors import CallNotFound, StoreError
+from recmon.publisher import Publisher
+from recmon.store.calls import CallStore
+from recmon.store.database import Connection, Database
+from recmon.store.journal import Journal, JournalEntry, MessageKind
+from recmon.vendors.base import Now
+
+if TYPE_CHECKING:
+    # Only named here: a history without links (search, export) need not load what links need (start-up time).
+    from recmon.services.monitor import Heard
+
+BATCH = 1_000
+"""Calls, and messages, that are stored or imported in one transaction at most."""
+
+HELD_CALLS = 100_000
+HELD_MESSAGES = 100_000
+"""What is held in memory while nothing can be stored: over a minute at a thousand events a second."""
+
+GATHER_S = 0.025
+"""Pause after a commit: under load the next one then carries more, and costs little more."""
+
+RETRY_S = 1.0
+CLOSE_S = 5.0
+"""How long closing goes on trying to store what is held."""
+
+KEPT_PROBLEMS = 20
+
+_KINDS = {
+    CallStarted: MessageKind.STARTED,
+    CallUpdated: MessageKind.UPDATED,
+    CallEnded: MessageKind.ENDED,
+    Unrecognised: MessageKind.UNRECOGNISED,
+    SubscriptionRefused: MessageKind.REFUSED,
+}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """A part of what a search found.
+
+    Attributes:
+        calls: newest first.
+        total: how many calls the search finds in all, at the same moment.
+    """
+
+    calls: tuple[Call, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What came of an import, or of it so far.
+
+    Attributes:
+        new: calls that were not stored before.
+        known: calls that were; what the import tells in addition was added to them.
+        unreadable: lines that are no call.
+        problems: of the first unreadable lines, what is wrong with them.
+    """
+
+    new: int = 0
+    known: int = 0
+    unreadable: int = 0
+    problems: tuple[str, ...] = ()
+
+
+class HistoryService:
+    """Stores what happens and finds it again. Use it inside `async with`; leaving stores what is still held.
+
+    Args:
+        database: open; stays open until after this is left.
+        now: the clock, aware UTC.
+        takes_over: whether this program is the one that watches the servers: then calls that are still
+            stored as ongoing were left behind by a run that died, and become lost.
+
+    Attributes:
+        stored: calls as they are stored now, after every commit.
+        failed: what went wrong with the database, each trouble once.
+    """
+
+    def __init__(self, database: Database, *, now: Now, takes_over: bool = True) -> None:
+        self.stored: Publisher[tuple[Call, ...]] = Publisher()
+        self.failed: Publisher[StoreError] = Publisher()
+        self._database = database
+        self._now = now
+        self._takes_over = takes_over
+        self._problems: deque[StoreError] = deque(maxlen=KEPT_PROBLEMS)
+        self._calls: OrderedDict[CallKey, Call] = OrderedDict()
+        self._messages: deque[JournalEntry] = deque()
+        self._arrived = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._in_trouble = False
+        self._dropped = 0
+        self._group = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> HistoryService:
+        self._loop = asyncio.get_running_loop()
+        for problem in self._database.tell_problems(self._tell_from_thread):
+            self._tell(problem)
+        if self._takes_over:
+            await self._database.write(lambda connection: CallStore(connection).lose_ongoing())
+        await self._group.__aenter__()
+        self._group.create_task(self._store_arriving(), name="history")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._arrived.set()
+        # The error of the body is not passed on to the group: it would cancel the storing of the rest.
+        await self._group.__aexit__(None, None, None)
+
+    @property
+    def problems(self) -> tuple[StoreError, ...]:
+        """What went wrong with the database so far, the latest last."""
+        return tuple(self._problems)
+
+    @property
+    def held(self) -> int:
+        """How many calls and messages wait to be stored."""
+        return len(self._calls) + len(self._messages)
+
+    def record(self, change: CallBookChange) -> None:
+        """Store calls, ongoing ones too, so that a crash loses none; returns at once."""
+        for call in itertools.chain(change.added, change.updated, change.removed):
+            # What the call book tells contains what it told before, so the newest is enough.
+            self._calls[call.key] = call
+            self._calls.move_to_end(call.key)
+        self._arrived.set()
+        self._drop_excess()
+
+    def record_heard(self, heard: Heard) -> None:
+        """Keep the messages behind events; returns at once."""
+        self._messages.extend(_entries(heard.server, heard.events))
+        self._arrived.set()
+        self._drop_excess()
+
+    async def search(self, query: Query, *, limit: int, offset: int = 0) -> SearchPage:
+        """Return a page of the calls that a query finds, newest first.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return await self._database.read(lambda connection: _search(connection, query, limit, offset))
+
+    async def count(self, query: Query) -> int:
+        """Return how many calls a query finds.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return await self._database.read(lambda connection: CallStore(connection).count(query))
+
+    async def find(self, key: CallKey) -> Call:
+        """Return a stored call, ongoing or finished.
+
+        Raises:
+            CallNotFound: none has this key.
+            StoreError: the database cannot be read.
+        """
+        call = await self._database.read(lambda connection: CallStore(connection).find(key))
+        if call is None:
+            raise CallNotFound(str(key))
+        return call
+
+    async def messages(self, key: CallKey) -> tuple[JournalEntry, ...]:
+        """Return the messages that told of a call, in order of arrival; none for an imported call.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return await self._database.read(lambda connection: Journal(connection).of_call(key))
+
+    async def import_lines(
+        self, lines: Iterable[str], progress: Callable[[ImportResult], None] = lambda result: None
+    ) -> ImportResult:
+        """Take in a call list of JSON lines (contract.md, section 2); empty lines are passed over.
+
+        Args:
+            lines: read in a worker thread.
+            progress: told after every thousand lines.
+
+        Raises:
+            StoreError: the list was not taken in to its end; what `progress` told was.
+        """
+        result = ImportResult()
+        numbered = enumerate(lines, 1)
+        while True:
+            batch = await asyncio.to_thread(lambda: list(itertools.islice(numbered, BATCH)))
+            if not batch:
+                return result
+            calls, problems = await asyncio.to_thread(_read_calls, batch, self._now())
+            stored = await self._store_calls(calls)
+            new = sum(is_new for _, is_new in stored)
+            result = ImportResult(
+                new=result.new + new,
+                known=result.known + len(stored) - new,
+                unreadable=result.unreadable + len(problems),
+                problems=(result.problems + tuple(problems))[:KEPT_PROBLEMS],
+            )
+            progress(result)
+
+    async def _store_calls(self, calls: Sequence[Call]) -> list[tuple[Call, bool]]:
+        now = self._now()
+        stored = await self._database.write(lambda connection: CallStore(connection).store(calls, now))
+        self._publish(stored)
+        return stored
+
+    async def _store_arriving(self) -> None:
+        deadline: float | None = None
+        while True:
+            await self._arrived.wait()
+            if not self.held:
+                if self._closing.is_set():
+                    return
+                self._arrived.clear()
+                continue
+            if await self._store_batch():
+                await self._pause(GATHER_S)
+                continue
+            if self._closing.is_set():
+                deadline = deadline or self._loop.time() + CLOSE_S
+                if self._loop.time() + RETRY_S > deadline:
+                    self._tell(self._failure(f"{self.held} calls and messages could not be stored"))
+                    return
+                await asyncio.sleep(RETRY_S)
+            else:
+                await self._pause(RETRY_S)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not while closing."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+
+    async def _store_batch(self) -> bool:
+        """Store the oldest of what is held and tell whether it worked; otherwise it is held on."""
+        calls = [self._calls.popitem(last=False)[1] for _ in range(min(BATCH, len(self._calls)))]
+        messages = [self._messages.popleft() for _ in range(min(BATCH, len(self._messages)))]
+        now = self._now()
+        try:
+            stored = await self._database.write(lambda connection: _keep(connection, calls, messages, now))
+        except StoreError as error:
+            for call in reversed(calls):
+                # What came in the meantime is newer.
+                if call.key not in self._calls:
+                    self._calls[call.key] = call
+                    self._calls.move_to_end(call.key, last=False)
+            self._messages.extendleft(reversed(messages))
+            if not self._in_trouble:
+                self._tell(error)
+            self._in_trouble = True
+            return False
+        self._in_trouble = False
+        if self._dropped:
+            self._tell(
+                self._failure(f"{self._dropped} messages and calls were lost while nothing could be stored")
+            )
+            self._dropped = 0
+        self._publish(stored)
+        return True
+
+    def _drop_excess(self) -> None:
+        while len(self._messages) > HELD_MESSAGES:
+            self._messages.popleft()
+            self._dropped += 1
+        while len(self._calls) > HELD_CALLS:
+            self._calls.popitem(last=False)
+            self._dropped += 1
+
+    def _publish(self, stored: Sequence[tuple[Call, bool]]) -> None:
+        if stored:
+            # Not from here: a fault of a subscriber must not end the storing.
+            self._loop.call_soon(self.stored.publish, tuple(call for call, _ in stored))
+
+    def _failure(self, detail: str) -> StoreError:
+        return StoreError(str(self._database.path), detail)
+
+    def _tell(self, problem: StoreError) -> None:
+        _log.error("%s", problem)
+        self._problems.append(problem)
+        self._loop.call_soon(self.failed.publish, problem)
+
+    def _tell_from_thread(self, problem: StoreError) -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile: nobody is left to tell
+            self._loop.call_soon_threadsafe(self._tell, problem)
+
+
+def _keep(
+    connection: Connection, calls: Sequence[Call], messages: Sequence[JournalEntry], now: datetime
+) -> list[tuple[Call, bool]]:
+    Journal(connection).add(messages)
+    return CallStore(connection).store(calls, now)
+
+
+def _search(connection: Connection, query: Query, limit: int, offset: int) -> SearchPage:
+    store = CallStore(connection)
+    calls = store.search(query, limit, offset)
+    is_last = len(calls) < limit and (calls or offset == 0)
+    return SearchPage(tuple(calls), offset + len(calls) if is_last else store.count(query))
+
+
+def _entries(server: ServerId, events: Iterable[LinkEvent]) -> Iterator[JournalEntry]:
+    for event in events:
+        match event:
+            case CallStarted() | CallUpdated() | CallEnded():
+                native_id: str | None = event.facts.native_id
+            case Unrecognised() | SubscriptionRefused():
+                native_id = None
+            case _:
+                continue
+        if event.message is not None:
+            yield JournalEntry(
+                server, native_id, event.at, _KINDS[type(event)], event.message.offset, event.message.data
+            )
+
+
+def _read_calls(numbered: Sequence[tuple[int, str]], now: datetime) -> tuple[list[Call], list[str]]:
+    calls: list[Call] = []
+    problems: list[str] = []
+    for number, line in numbered:
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+            if not isinstance(values, dict):
+                raise ValueError("not a JSON object")
+            call = parse_call_object(values)
+        except (ValueError, RecursionError) as error:
+            problems.append(f"line {number}: {error}")
+            continue
+        calls.append(call if call.received_at else replace(call, received_at=now))
+    return calls, problems

@@ -1,0 +1,221 @@
+"""All simulated servers of a demo: recorder APIs and one recordings archive, driven by one scenario.
+
+The servers listen on loopback only. Their secrets and certificates are made anew at every start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from recmon.simulators.ccfs import CcfsSimulator
+from recmon.simulators.certificates import Certificate
+from recmon.simulators.conversations import recording
+from recmon.simulators.scenario import Scenario, ScriptedCall
+from recmon.simulators.verba import VerbaSimulator, cdr_fields
+
+ARCHIVE = "archive"
+FOLDER = "Y:/3rdfile/7/thirdvoicebotfile"
+PAST_CALLS = 420
+"""Calls of the days before, over all servers."""
+
+_NAMES = (
+    "east",
+    "west",
+    "north",
+    "south",
+    "harbour",
+    "airport",
+    "centre",
+    "campus",
+    "park",
+    "river",
+    "hill",
+    "lake",
+)
+
+
+def server_names(count: int) -> tuple[str, ...]:
+    """Return names for so many recording servers, at most twelve."""
+    return _NAMES[:count]
+
+
+class Farm:
+    """The running simulators and the calls they play.
+
+    Args:
+        scenario: which calls there are.
+        folder: for the certificate, the secret and the list of past calls; only the owner may read it.
+        port_base: the archive's port, the recorder APIs follow; 0 lets the system choose.
+    """
+
+    def __init__(self, scenario: Scenario, folder: Path, *, port_base: int = 0) -> None:
+        self._scenario = scenario
+        self._folder = folder
+        self._calls: dict[str, ScriptedCall] = {}
+        self._running = dict.fromkeys(scenario.servers, 0)
+        self._certificate = Certificate()
+        self._secret = secrets.token_urlsafe(24)
+        self._archive = CcfsSimulator(
+            self._certificate,
+            access_key="demo-ak-01",
+            secret_key=self._secret,
+            find=self._find,
+            list_folder=self._list_folder,
+            port=port_base,
+        )
+        self._recorders = {
+            name: VerbaSimulator(port=port_base + 1 + index if port_base else 0, tells_ongoing=True)
+            for index, name in enumerate(scenario.servers)
+        }
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Mapping[str, Any]]:
+        """Start all servers and the calls; yields the announcement, which is plain JSON values."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._archive)
+            for recorder in self._recorders.values():
+                await stack.enter_async_context(recorder)
+            announcement = self._announce()
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            playing = [group.create_task(self._play(name)) for name in self._recorders]
+            try:
+                yield announcement
+            finally:
+                for task in playing:
+                    task.cancel()
+
+    # Calls
+
+    async def _play(self, server: str) -> None:
+        async with asyncio.TaskGroup() as group:
+            for call in self._scenario.running(server, _now()):
+                self._begin(call, group)
+            while True:
+                wait_s, call = self._scenario.next_call(server, _now())
+                await asyncio.sleep(wait_s)
+                self._begin(call, group)
+
+    def _begin(self, call: ScriptedCall, group: asyncio.TaskGroup) -> None:
+        self._calls[f"{call.server}/{call.call_id}"] = call
+        self._running[call.server] += 1
+        self._recorders[call.server].begin_call(cdr_fields(call, ended=False))
+        group.create_task(self._end_in_time(call, group))
+
+    async def _end_in_time(self, call: ScriptedCall, group: asyncio.TaskGroup) -> None:
+        await asyncio.sleep(max(0.0, (call.ends_at - _now()).total_seconds()))
+        self._recorders[call.server].end_call(cdr_fields(call, ended=True))
+        self._running[call.server] -= 1
+        for further in self._scenario.keep_running(call.server, self._running[call.server], _now()):
+            self._begin(further, group)
+
+    # Recordings: one folder a call, which holds its one file as soon as the call is over
+
+    def _list_folder(self, path: str) -> Sequence[str]:
+        call = self._call_at(path)
+        if call is None or call.ends_at > _now():
+            return ()
+        return (f"{path}/{call.started_at:%Y%m%d-%H%M%S}.wav",)
+
+    def _find(self, path: str) -> bytes | None:
+        folder, _, name = path.rpartition("/")
+        call = self._call_at(folder)
+        if call is None or not name or call.ends_at > _now():
+            return None
+        return recording(call)
+
+    def _call_at(self, folder: str) -> ScriptedCall | None:
+        prefix, _, key = folder.partition(f"{FOLDER}/")
+        return None if prefix else self._calls.get(key)
+
+    # What a client needs to know
+
+    def _announce(self) -> dict[str, Any]:
+        ca_file = self._folder / "ca.pem"
+        self._certificate.write_ca(ca_file)
+        secret_file = self._folder / "ccfs-secret"
+        secret_file.touch(mode=0o600)
+        secret_file.write_text(self._secret, encoding="utf-8")
+        past_calls = self._folder / "past-calls.jsonl"
+        past_calls.write_text(self._past_lines(), encoding="utf-8")
+        servers: list[dict[str, Any]] = [
+            {"name": name, "vendor": "verba", "host": "127.0.0.1", "port": recorder.port, "tls": False}
+            for name, recorder in self._recorders.items()
+        ]
+        archive = {
+            "name": ARCHIVE,
+            "vendor": "huawei_ccfs",
+            "url": self._archive.url,
+            "path": "/CCFS/resource/ccfs/ivr/downloadFile",
+            "folder": f"{FOLDER}/SERVER/CALL-ID",
+            "access_key": "demo-ak-01",
+            "secret_key": self._secret,
+            "secret_key_file": str(secret_file),
+            "ca_file": str(ca_file),
+            "fingerprint": self._certificate.fingerprint,
+        }
+        return {
+            "servers": [*servers, archive],
+            "past_calls_file": str(past_calls),
+            "settings": _settings_text(servers, archive),
+        }
+
+    def _past_lines(self) -> str:
+        now = _now()
+        share = -(-PAST_CALLS // len(self._recorders))
+        lines = []
+        for name in self._recorders:
+            for call in self._scenario.past(name, share, now):
+                self._calls[f"{name}/{call.call_id}"] = call
+                lines.append(json.dumps(_call_object(call), ensure_ascii=False))
+        return "\n".join(lines) + "\n"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _call_object(call: ScriptedCall) -> dict[str, Any]:
+    """Return a finished call as the program's call object (contract.md, section 4)."""
+    ends = {"from": (call.from_number, call.from_name), "to": (call.to_number, call.to_name)}
+    return {
+        "server": call.server,
+        "native_id": call.call_id,
+        "state": "ended",
+        "direction": call.direction,
+        **{end: {"number": number, "name": name} for end, (number, name) in ends.items()},
+        "started_at": _stamp(call.started_at),
+        "ended_at": _stamp(call.ends_at),
+        "start_seen": True,
+        "recordings": [{"server": ARCHIVE, "locator": f"folder:{FOLDER}/{call.server}/{call.call_id}"}],
+        "cdr": cdr_fields(call, ended=True),
+    }
+
+
+def _settings_text(servers: Sequence[Mapping[str, Any]], archive: Mapping[str, Any]) -> str:
+    """Return a settings file for these servers. JSON's quoting of text is TOML's too."""
+    parts = ["version = 1\n"]
+    for server in servers:
+        folder = f"{FOLDER}/{server['name']}/{{native_id}}"
+        parts.append(
+            f'[[servers]]\nname = {json.dumps(server["name"])}\nvendor = "verba"\n'
+            f'recordings = "{ARCHIVE}"\nrecording = {{ folder = {json.dumps(folder)} }}\n\n'
+            f'[servers.events]\nhost = "{server["host"]}"\nport = {server["port"]}\n'
+        )
+    parts.append(
+        f'[[servers]]\nname = "{ARCHIVE}"\nvendor = "huawei_ccfs"\nurl = "{archive["url"]}"\n'
+        f'access_key = "{archive["access_key"]}"\n'
+        f"secret_key = {json.dumps('file:' + archive['secret_key_file'])}\n"
+        f"ca_file = {json.dumps(archive['ca_file'])}\n"
+    )
+    return "\n".join(parts)

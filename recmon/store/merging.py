@@ -1,0 +1,55 @@
+"""What two records of one call say together: a poorer one, or an older one, never erases what is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from recmon.domain.calls import Call, CallState, Direction, Party
+from recmon.domain.cdr import CdrRecord
+
+_ONGOING_RANK, _LOST_RANK, _ENDED_RANK = 0, 1, 2
+
+
+def merged(stored: Call, told: Call) -> Call:
+    """Return the record of a call after something was told about it.
+
+    The record that is further along counts (ended before lost, lost before ongoing), of equals the one told
+    last; the other fills what it leaves open. A server's time counts before one of our clock.
+    """
+    if told == stored:
+        return stored
+    ahead, behind = (told, stored) if _rank(told.state) >= _rank(stored.state) else (stored, told)
+    exact, vague = (behind, ahead) if ahead.is_approximate and not behind.is_approximate else (ahead, behind)
+    together = replace(
+        ahead,
+        direction=behind.direction if ahead.direction is Direction.UNKNOWN else ahead.direction,
+        caller=_party(ahead.caller, behind.caller),
+        callee=_party(ahead.callee, behind.callee),
+        started_at=exact.started_at or vague.started_at,
+        answered_at=ahead.answered_at or behind.answered_at,
+        ended_at=exact.ended_at or vague.ended_at,
+        received_at=min(filter(None, (stored.received_at, told.received_at)), default=None),
+        cause=ahead.cause or behind.cause,
+        start_seen=stored.start_seen or told.start_seen,
+        is_approximate=exact.is_approximate,
+        recordings=ahead.recordings or behind.recordings,
+        tags=tuple(dict.fromkeys(stored.tags + told.tags)),
+        cdr=_cdr(stored.cdr, told.cdr, told_is_ahead=ahead is told),
+    )
+    filled = (exact.started_at is None and vague.started_at) or (exact.ended_at is None and vague.ended_at)
+    return replace(together, is_approximate=True) if vague.is_approximate and filled else together
+
+
+def _rank(state: CallState) -> int:
+    return {CallState.ENDED: _ENDED_RANK, CallState.LOST: _LOST_RANK}.get(state, _ONGOING_RANK)
+
+
+def _party(ahead: Party, behind: Party) -> Party:
+    return Party(ahead.number or behind.number, ahead.name or behind.name)
+
+
+def _cdr(stored: CdrRecord, told: CdrRecord, *, told_is_ahead: bool) -> CdrRecord:
+    if told_is_ahead:
+        return stored.merged(told)
+    known = dict(stored.fields)
+    return stored.merged(CdrRecord(tuple(field for field in told.fields if not known.get(field[0]))))

@@ -1,0 +1,14 @@
+"""The database's schema, as the steps that lead to it.
+
+A step is never changed once it was released; a new one is appended. `user_version` counts the steps done.
+"""
+
+from __future__ import annotations
+
+from recmon.store.schema.first import FIRST
+
+APPLICATION_ID = 0x7265634D
+"""Marks the file as this program's ("recM")."""
+
+MIGRATIONS: tuple[str, ...] = (FIRST,)
+"""SQL of each step, in order; all missing ones run in one transaction."""

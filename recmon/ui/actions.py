@@ -1,0 +1,188 @@
+"""Everything a user can do by menu or key, as data, and the QActions made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QMenu,
+    QMenuBar,
+    QWidget,
+)
+
+from recmon.ui import icons
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """One thing that can be done.
+
+    Attributes:
+        name: under which the program finds it and its keys are kept.
+        text: of the menu entry, with its access key marked by `&`.
+        menu: the menu it stands in; `A/B` is the sub-menu B of A.
+        keys: in portable form; the first is shown.
+        icon: name of an icon, or empty.
+        group: of choices that exclude each other, or empty.
+        is_checkable: whether it is on or off.
+        needs_services: whether it is unavailable until the services are open.
+        in_table_only: its keys count only while a table of calls has the focus.
+        starts_section: whether a line stands above it.
+        help: what a list of keys says of it, where the text does not say it.
+    """
+
+    name: str
+    text: str
+    menu: str
+    keys: tuple[str, ...] = ()
+    icon: str = ""
+    group: str = ""
+    is_checkable: bool = False
+    needs_services: bool = True
+    in_table_only: bool = False
+    starts_section: bool = False
+    help: str = ""
+
+    @property
+    def title(self) -> str:
+        """The text without its access key."""
+        return self.help or self.text.replace("&", "").rstrip("…")
+
+
+ACTIONS = (
+    ActionSpec("save_recording", "&Save recording as…", "&File", ("Ctrl+S",), "save"),
+    ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), needs_services=False, starts_section=True),
+    ActionSpec("copy_rows", "&Copy rows", "&Edit", ("Ctrl+C",), "copy", in_table_only=True),
+    ActionSpec("select_all", "Select &all rows", "&Edit", ("Ctrl+A",), in_table_only=True),
+    ActionSpec("search", "&Search", "&Edit", ("Ctrl+F",), "search", starts_section=True),
+    ActionSpec("clear_search", "C&lear the search", "&Edit", ("Ctrl+Shift+F",)),
+    ActionSpec("filter_from", "Filter by the &caller", "&Edit", ("Ctrl+Shift+C",), "filter"),
+    ActionSpec("filter_to", "Filter by the c&alled party", "&Edit", ("Ctrl+Shift+T",)),
+    ActionSpec("show_live", "&Live calls", "&View", ("1",), "live", "view", True, needs_services=False),
+    ActionSpec("show_past", "&Past calls", "&View", ("2",), "past", "view", True, needs_services=False),
+    ActionSpec("servers", "&Servers", "&View", ("F6",), "panel-left", is_checkable=True, starts_section=True),
+    ActionSpec("details", "&Details", "&View", ("F7",), "panel-right", is_checkable=True),
+    ActionSpec("player", "P&layer", "&View", ("F8",), "panel-bottom", is_checkable=True),
+    ActionSpec(
+        "compact", "&Compact rows", "&View", ("Ctrl+Shift+K",), is_checkable=True, starts_section=True
+    ),
+    ActionSpec("columns", "C&olumns…", "&View", ("Ctrl+Shift+O",), "columns"),
+    ActionSpec("newest", "&Newest calls", "&View", ("Ctrl+Home",), "arrow-up", help="Go to the newest calls"),
+    ActionSpec("local_time", "&Local time", "&View/&Times", ("Ctrl+Shift+L",), "", "zone", True),
+    ActionSpec("utc", "&UTC", "&View/&Times", ("Ctrl+Shift+U",), "", "zone", True),
+    ActionSpec("theme_system", "As the &system", "&View/T&heme", (), "", "theme", True, needs_services=False),
+    ActionSpec("theme_light", "&Light", "&View/T&heme", (), "", "theme", True, needs_services=False),
+    ActionSpec("theme_dark", "&Dark", "&View/T&heme", (), "", "theme", True, needs_services=False),
+    ActionSpec(
+        "theme_high_contrast", "&High contrast", "&View/T&heme", (), "", "theme", True, needs_services=False
+    ),
+    ActionSpec(
+        "play", "&Play the selected call", "&Playback", ("Return", "Enter"), "play", in_table_only=True
+    ),
+    ActionSpec("toggle", "P&lay or pause", "&Playback", ("Space",), "pause"),
+    ActionSpec("back", "&Back 5 s", "&Playback", ("Left",), "back-5", starts_section=True),
+    ActionSpec("forward", "&Forward 5 s", "&Playback", ("Right",), "forward-5"),
+    ActionSpec("back_little", "Back &1 s", "&Playback", ("Shift+Left",)),
+    ActionSpec("forward_little", "Forward 1 &s", "&Playback", ("Shift+Right",)),
+    ActionSpec("back_far", "B&ack 15 s", "&Playback", ("Ctrl+Left",)),
+    ActionSpec("forward_far", "F&orward 15 s", "&Playback", ("Ctrl+Right",)),
+    ActionSpec("keys", "&Keys", "&Help", ("F1",), "keyboard", needs_services=False),
+    ActionSpec("about", "&About recmon", "&Help", (), "info", needs_services=False),
+)
+
+
+class Actions(QObject):
+    """The window's actions, by name.
+
+    Args:
+        window: in which their keys count.
+        keys: other keys than the usual ones, by name.
+    """
+
+    def __init__(self, window: QWidget, keys: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        super().__init__(window)
+        self._actions: dict[str, QAction] = {}
+        self._groups: dict[str, QActionGroup] = {}
+        for spec in ACTIONS:
+            action = QAction(spec.text, window)
+            action.setObjectName(spec.name)
+            if spec.icon:
+                action.setIcon(icons.icon(spec.icon, "quiet"))
+            action.setCheckable(spec.is_checkable)
+            action.setShortcuts([QKeySequence(key) for key in (keys or {}).get(spec.name, spec.keys)])
+            if spec.in_table_only:
+                action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            else:
+                window.addAction(action)
+            if spec.group:
+                group = self._groups.setdefault(spec.group, QActionGroup(window))
+                group.addAction(action)
+            action.setEnabled(not spec.needs_services)
+            self._actions[spec.name] = action
+
+    def __getitem__(self, name: str) -> QAction:
+        return self._actions[name]
+
+    def enable_all(self) -> None:
+        """Make available what waited for the services."""
+        for action in self._actions.values():
+            action.setEnabled(True)
+
+    def fill(self, bar: QMenuBar) -> None:
+        """Put every action into the menus."""
+        menus: dict[str, QMenu] = {}
+        for spec in ACTIONS:
+            menu = _menu(bar, menus, spec.menu)
+            if spec.starts_section:
+                menu.addSeparator()
+            menu.addAction(self._actions[spec.name])
+
+    def add_to_table(self, table: QWidget) -> None:
+        """Let the keys that count in tables only count in this one."""
+        table.addActions([self._actions[spec.name] for spec in ACTIONS if spec.in_table_only])
+
+    def leave_keys_to(self, focused: QWidget | None) -> None:
+        """Leave window-wide keys to a control that needs them: Space to buttons, arrows to sliders."""
+        needs_space = isinstance(focused, QAbstractButton | QComboBox)
+        needs_arrows = isinstance(focused, QAbstractSlider | QAbstractSpinBox | QComboBox)
+        self._share("toggle", needs_space)
+        for name in ("back", "forward", "back_little", "forward_little", "back_far", "forward_far"):
+            self._share(name, needs_arrows)
+
+    def follow_focus(self, application: QApplication) -> None:
+        """Call `leave_keys_to` whenever the focus moves."""
+        application.focusChanged.connect(lambda old, new: self.leave_keys_to(new))
+
+    def _share(self, name: str, is_needed_elsewhere: bool) -> None:
+        context = (
+            Qt.ShortcutContext.WidgetShortcut if is_needed_elsewhere else Qt.ShortcutContext.WindowShortcut
+        )
+        self._actions[name].setShortcutContext(context)
+
+
+def used_twice(keys: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, str]]:
+    """Return the keys that two actions share, each with the two actions' names."""
+    owners: dict[str, str] = {}
+    twice: dict[str, tuple[str, str]] = {}
+    for name, sequences in keys.items():
+        for key in sequences:
+            portable = QKeySequence(key).toString(QKeySequence.SequenceFormat.PortableText)
+            if portable in owners:
+                twice[portable] = (owners[portable], name)
+            owners[portable] = name
+    return twice
+
+
+def _menu(bar: QMenuBar, menus: dict[str, QMenu], path: str) -> QMenu:
+    if path not in menus:
+        parent, _, title = path.rpartition("/")
+        menus[path] = _menu(bar, menus, parent).addMenu(title) if parent else bar.addMenu(title)
+    return menus[path]

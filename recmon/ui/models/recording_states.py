@@ -1,0 +1,73 @@
+"""What is known of recordings while the program runs: downloaded, failed, or only told of by the call."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from PySide6.QtCore import QObject, Signal
+
+from recmon.domain.calls import Call, RecordingRef
+from recmon.publisher import Subscription
+from recmon.ui import text
+from recmon.ui.text import RecordingState
+
+
+class DownloadStatusLike(Protocol):
+    """The part of a download's status that is shown in the tables."""
+
+    @property
+    def ref(self) -> RecordingRef: ...
+    @property
+    def state(self) -> Any: ...
+
+
+class RecordingStates(QObject):
+    """Joins what a call tells of its recording with what its downloads came to.
+
+    Signals:
+        changed(RecordingRef): another state is known of this recording.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._downloads: Any = None
+        self._subscription: Subscription | None = None
+        self._seen: dict[RecordingRef, RecordingState] = {}
+        self._looked_for: set[RecordingRef] = set()
+
+    def follow(self, downloads: Any) -> None:
+        """Follow a download service until `stop`."""
+        self._downloads = downloads
+        self._subscription = downloads.changed.subscribe(self._on_download_changed)
+
+    def stop(self) -> None:
+        """Follow nothing any more; what is known stays."""
+        if self._subscription is not None:
+            self._subscription.cancel()
+        self._subscription = self._downloads = None
+
+    def of(self, call: Call) -> RecordingState:
+        """Tell the state of a call's recording."""
+        told = text.recording_state(call)
+        for ref in call.recordings:
+            seen = self._state_seen(ref) if call.state.is_over else self._seen.get(ref)
+            if seen is not None:
+                return seen
+        return told
+
+    def _state_seen(self, ref: RecordingRef) -> RecordingState | None:
+        if ref not in self._looked_for and self._downloads is not None:
+            # Once per recording: asking looks at the disk, and tables paint often.
+            self._looked_for.add(ref)
+            if self._downloads.cached(ref) is not None:
+                self._seen.setdefault(ref, RecordingState.AVAILABLE)
+        return self._seen.get(ref)
+
+    def _on_download_changed(self, status: DownloadStatusLike) -> None:
+        state = {"DONE": RecordingState.AVAILABLE, "FAILED": RecordingState.FAILED}.get(status.state.name)
+        if state is None or self._seen.get(status.ref) is state:
+            return
+        self._seen[status.ref] = state
+        self.changed.emit(status.ref)

@@ -1,0 +1,169 @@
+"""What both views have in common: band, table, empty words, and the line below with the zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget
+
+from recmon.domain.calls import Call, CallKey, Party
+from recmon.domain.query import Query, parse_query
+from recmon.errors import QueryError
+from recmon.ui import icons
+from recmon.ui.models.call_rows import CallRows
+from recmon.ui.panes.call_table import CallTable
+from recmon.ui.panes.notices import Band, EmptyState, plain_label
+from recmon.ui.text import LOCAL_ZONE, Zone, is_number, party
+from recmon.ui.theme import Theme
+
+
+class StatusLine(QFrame):
+    """The line below a table: counts to the left, the time zone to the right.
+
+    Signals:
+        zone_clicked(): the user wants the other zone.
+    """
+
+    zone_clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("kind", "status")
+        self._count = plain_label("status")
+        self._zone = QToolButton()
+        self._zone.setProperty("kind", "status")
+        self._zone.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._zone.clicked.connect(self.zone_clicked)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(16, 0, 8, 0)
+        layout.addWidget(self._count, 1)
+        layout.addWidget(self._zone)
+        self.setFixedHeight(29)
+
+    def say(self, text: str) -> None:
+        """Show what is counted."""
+        if text != self._count.text():
+            self._count.setText(text)
+
+    def show_zone(self, zone: Zone) -> None:
+        """Name the zone of all times above."""
+        self._zone.setText(f"times in {zone.name}")
+        self._zone.setToolTip("Click for local time" if zone.name == "UTC" else "Click for UTC")
+
+    @property
+    def text(self) -> str:
+        """What is counted."""
+        return self._count.text()
+
+
+class CallPane(QWidget):
+    """A view with a table of calls; what is in it is the business of the pane derived from it.
+
+    Signals:
+        call_selected(Call | None): show this call's details.
+        play_requested(Call): play its recording.
+        save_requested(Call): save its recording to a file that the user names.
+        filter_requested(str): put this into the search field.
+        query_failed(QueryError | None): the search text is wrong there, or right again.
+        zone_clicked(): the user wants the other zone.
+    """
+
+    call_selected = Signal(object)
+    play_requested = Signal(object)
+    save_requested = Signal(object)
+    filter_requested = Signal(str)
+    query_failed = Signal(object)
+    zone_clicked = Signal()
+
+    def __init__(self, theme: Theme, now: Callable[[], datetime]) -> None:
+        super().__init__()
+        self._now = now
+        self.zone = LOCAL_ZONE
+        self.band = Band()
+        self.table = CallTable(theme)
+        self.empty = EmptyState(self.table.viewport())
+        self.status = StatusLine()
+        self.status.show_zone(self.zone)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        for widget in (self.band, self.table, self.status):
+            layout.addWidget(widget, 1 if widget is self.table else 0)
+        self.table.call_selected.connect(self.call_selected)
+        self.table.play_requested.connect(self.play_requested)
+        self.table.menu_requested.connect(self._open_menu)
+        self.status.zone_clicked.connect(self.zone_clicked)
+
+    @property
+    def rows(self) -> CallRows:
+        """The model of the table."""
+        raise NotImplementedError
+
+    def search(self, text: str) -> None:
+        """Show the calls that a search text finds; tell by `query_failed` whether it can be understood."""
+        raise NotImplementedError
+
+    def show_zone(self, zone: Zone) -> None:
+        """Show times, and read those typed, in another zone."""
+        self.zone = zone
+        self.status.show_zone(zone)
+        self.rows.show_zone(zone)
+
+    def copy_rows(self) -> None:
+        """Put the selected rows on the clipboard as a table."""
+        copied = self.table.copied_rows()
+        if copied:
+            QApplication.clipboard().setText(copied)
+
+    def filter_by(self, *, caller: bool) -> None:
+        """Ask for the calls of the current row's caller or called party."""
+        call = self.table.current_call()
+        if call is not None:
+            self._filter_by("from" if caller else "to", call.caller if caller else call.callee)
+
+    def select(self, key: CallKey) -> bool:
+        """Select a call; tell whether it is in the table."""
+        return self.table.select_key(key)
+
+    def _parsed(self, text: str) -> Query | None:
+        now = self._now()
+        try:
+            query = parse_query(text, now=now, zone=self.zone.info_at(now))
+        except QueryError as error:
+            self.query_failed.emit(error)
+            return None
+        self.query_failed.emit(None)
+        return query
+
+    def _open_menu(self, call: Call, column: int, at: QPoint) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        play = menu.addAction(icons.icon("play", "quiet"), "Play")
+        play.triggered.connect(lambda: self.play_requested.emit(call))
+        save = menu.addAction(icons.icon("save", "quiet"), "Save recording as…")
+        save.triggered.connect(lambda: self.save_requested.emit(call))
+        if not call.recordings:
+            for action in (play, save):
+                action.setEnabled(False)
+                action.setText(f"{action.text().rstrip('…')} (no recording is known)")
+        menu.addSeparator()
+        cell = self.rows.columns[column].text(call, self.rows.moment())
+        copy = menu.addAction(icons.icon("copy", "quiet"), "Copy")
+        copy.triggered.connect(lambda: QApplication.clipboard().setText(cell))
+        menu.addAction("Copy rows").triggered.connect(self.copy_rows)
+        menu.addSeparator()
+        for prefix, someone in (("from", call.caller), ("to", call.callee)):
+            if someone:
+                words = party(someone).replace("&", "&&")
+                entry = menu.addAction(icons.icon("filter", "quiet"), f"Calls {prefix} {words}")
+                entry.triggered.connect(
+                    lambda checked=False, prefix=prefix, someone=someone: self._filter_by(prefix, someone)
+                )
+        menu.popup(at)
+
+    def _filter_by(self, prefix: str, someone: Party) -> None:
+        value = someone.number or someone.name
+        quoted = value if is_number(value) and " " not in value else '"' + value.replace('"', "") + '"'
+        self.filter_requested.emit(f"{prefix}:{quoted}")

@@ -1,0 +1,245 @@
+"""The details of the selected call: who, state, times, recording, and every field its server told."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from recmon.domain.calls import Call
+from recmon.errors import RecmonError, RecordingMissing
+from recmon.services.details import CallDetails
+from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
+from recmon.ui import text as words
+from recmon.ui.icons import icon
+from recmon.ui.notifier import Notice, Notifier, sentence_for
+from recmon.ui.panes.details_rows import (
+    RecordingFacts,
+    Section,
+    call_section,
+    cdr_sections,
+    heading,
+    recording_section,
+)
+from recmon.ui.panes.field_view import FieldView
+from recmon.ui.panes.labels import ElidedLabel, plain_tool_tip
+from recmon.ui.panes.ticker import Clock, VisibleTicker, utc_now
+from recmon.ui.tasks import UiTasks
+from recmon.ui.theme import Theme
+
+_EMPTY = "Select a call to see its details."
+_STILL_RUNNING = "The call is still going on. Its recording can be played after the end."
+
+
+class DetailsPane(QFrame):
+    """Shows one call, and keeps it when it ends.
+
+    Args:
+        details: finds a call's fields and recording.
+        playback: the player, which the play button follows.
+        tasks: owns asynchronous work, as in every pane; nothing here takes time.
+        notifier: tells what was copied.
+        theme: the colours.
+        now: the clock, aware UTC.
+        parent: of the widget.
+
+    Signals:
+        play_requested(Call): the user wants to hear this call's recording.
+    """
+
+    play_requested = Signal(object)
+
+    def __init__(
+        self,
+        details: CallDetails,
+        playback: PlaybackService,
+        tasks: UiTasks,
+        notifier: Notifier,
+        theme: Theme,
+        *,
+        now: Clock = utc_now,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._details = details
+        self._playback = playback
+        self._notifier = notifier
+        self._now = now
+        self._call: Call | None = None
+        self._zone = words.LOCAL_ZONE
+        self._facts = RecordingFacts()
+        self._cdr: tuple[Section, ...] = ()
+        self.setProperty("kind", "panel")
+        self.setAccessibleName("Details")
+
+        self._heading = ElidedLabel("heading")
+        self._sub = ElidedLabel("quiet")
+        self._play = QPushButton("Play recording")
+        self._play.setIcon(icon("play"))
+        self._play.setIconSize(QSize(16, 16))
+        self._raw = QToolButton()
+        self._raw.setText("Raw values")
+        self._raw.setToolTip("Show raw values: the vendor's own field names and values")
+        self._raw.setAccessibleName("Show raw values")
+        self._raw.setCheckable(True)
+        self._raw.setProperty("kind", "view")
+        self._raw.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._fields = FieldView(theme)
+        self._empty = QLabel(_EMPTY)
+        self._empty.setTextFormat(Qt.TextFormat.PlainText)
+        self._empty.setProperty("kind", "quiet")
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty.setWordWrap(True)
+        self._place()
+
+        self._play.clicked.connect(self._on_play_clicked)
+        self._raw.toggled.connect(self._on_raw_toggled)
+        self._fields.copied.connect(self._on_copied)
+        self._ticker = VisibleTicker(self)
+        self._ticker.set_wanted(False)
+        self._ticker.ticked.connect(self._refresh)
+        self._subscription = playback.changed.subscribe(self._on_playback_changed)
+
+    @property
+    def call(self) -> Call | None:
+        """The call that is shown."""
+        return self._call
+
+    def close_subscriptions(self) -> None:
+        """Receive nothing more; to be called before the player is closed."""
+        self._subscription.cancel()
+
+    def show_zone(self, zone: words.Zone) -> None:
+        """Show all times in another zone."""
+        self._zone = zone
+        self._refresh()
+
+    def show_call(self, call: Call | None) -> None:
+        """Show a call, or the newest form of the one shown; None empties the pane."""
+        if call == self._call:
+            return
+        is_other = call is None or self._call is None or call.key != self._call.key
+        self._call = call
+        self._pages.setCurrentIndex(0 if call is None else 1)
+        self._ticker.set_wanted(call is not None and not call.state.is_over)
+        if call is None:
+            return
+        name, sub = heading(call)
+        self._heading.show_text(name)
+        self._sub.show_text(sub)
+        self._facts = self._recording_facts(call)
+        self._read_cdr(call)
+        self._refresh()
+        self._show_play(self._playback.status)
+        if is_other:
+            self._fields.scroll_to_top()
+
+    def _place(self) -> None:
+        buttons = QHBoxLayout()
+        buttons.setContentsMargins(0, 8, 0, 8)
+        buttons.addWidget(self._play)
+        buttons.addStretch(1)
+        buttons.addWidget(self._raw)
+        head = QVBoxLayout()
+        head.setContentsMargins(16, 16, 16, 0)
+        head.setSpacing(4)
+        head.addWidget(self._heading)
+        head.addWidget(self._sub)
+        head.addLayout(buttons)
+        shown = QWidget()
+        column = QVBoxLayout(shown)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(head)
+        fields = QVBoxLayout()
+        fields.setContentsMargins(5, 0, 4, 8)
+        fields.addWidget(self._fields)
+        column.addLayout(fields, 1)
+        empty = QWidget()
+        centred = QVBoxLayout(empty)
+        centred.setContentsMargins(16, 16, 16, 16)
+        centred.addWidget(self._empty)
+        self._pages = QStackedLayout(self)
+        self._pages.addWidget(empty)
+        self._pages.addWidget(shown)
+
+    def _refresh(self) -> None:
+        if self._call is not None:
+            self._fields.show_sections(
+                (
+                    call_section(self._call, self._now(), self._zone),
+                    recording_section(self._call, self._facts),
+                    *self._cdr,
+                )
+            )
+
+    def _read_cdr(self, call: Call) -> None:
+        self._cdr = cdr_sections(self._details.sections(call), shows_raw=self._raw.isChecked())
+
+    def _recording_facts(self, call: Call) -> RecordingFacts:
+        try:
+            ref = self._details.recording_of(call)
+        except RecordingMissing as missing:
+            return RecordingFacts(reason=missing.reason)
+        except RecmonError as error:
+            return RecordingFacts(reason=sentence_for(error).text)
+        status = self._playback.status
+        info = status.info if status.source == ref else None
+        title = self._details.title(ref.server)
+        holder = ref.server if title == ref.server else f"{ref.server} ({title})"
+        return RecordingFacts(ref, holder, info=info)
+
+    def _show_play(self, status: PlaybackStatus) -> None:
+        ref = self._facts.ref
+        is_loaded = ref is not None and status.source == ref
+        if is_loaded and status.state is PlaybackState.PLAYING:
+            drawing, word = "pause", "Pause"
+        elif is_loaded and status.state is PlaybackState.PAUSED:
+            drawing, word = "play", "Resume"
+        else:
+            drawing, word = "play", "Play recording"
+        if word != self._play.text():
+            self._play.setText(word)
+            self._play.setIcon(icon(drawing))
+        is_over = self._call is not None and self._call.state.is_over
+        self._play.setEnabled(ref is not None and is_over)
+        tip = self._facts.reason if ref is None else "" if is_over else _STILL_RUNNING
+        self._play.setToolTip(plain_tool_tip(tip))
+
+    def _on_play_clicked(self) -> None:
+        status = self._playback.status
+        is_loaded = self._facts.ref is not None and status.source == self._facts.ref
+        if is_loaded and status.state is PlaybackState.PLAYING:
+            self._playback.pause()
+        elif is_loaded and status.state is PlaybackState.PAUSED:
+            self._playback.resume()
+        elif self._call is not None:
+            self.play_requested.emit(self._call)
+
+    def _on_raw_toggled(self) -> None:
+        if self._call is not None:
+            self._read_cdr(self._call)
+            self._refresh()
+
+    def _on_copied(self) -> None:
+        self._notifier.tell(Notice("Copied to the clipboard.", topic="copied"))
+
+    def _on_playback_changed(self, status: PlaybackStatus) -> None:
+        if self._call is None:
+            return
+        self._show_play(status)
+        if (
+            self._facts.ref is not None
+            and status.source == self._facts.ref
+            and status.info != self._facts.info
+        ):
+            self._facts = RecordingFacts(self._facts.ref, self._facts.holder, info=status.info)
+            self._refresh()

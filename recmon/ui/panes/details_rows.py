@@ -1,0 +1,172 @@
+"""What the details pane says of a call: pure functions from a call to titled rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from recmon.domain.calls import Call, Direction, RecordingRef
+from recmon.domain.cdr import CdrSection
+from recmon.domain.recordings import AudioInfo, LocatorKind, parse_locator
+from recmon.ui import text as words
+
+LONGEST_SHOWN = 600
+"""Characters of a value in the pane; the tool tip and the clipboard have the whole."""
+
+_PLACES = {LocatorKind.PATH: "file", LocatorKind.FOLDER: "folder", LocatorKind.CALL_ID: "call id"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the pane.
+
+    Attributes:
+        key: tells the row from all others of its section.
+        label: its name.
+        value: as a whole, which is what is copied.
+        tip: what else there is to know; empty where nothing.
+    """
+
+    key: str
+    label: str
+    value: str
+    tip: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The value on one line, shortened where it is very long."""
+        line = words.one_line(self.value)
+        return line if len(line) <= LONGEST_SHOWN else f"{line[:LONGEST_SHOWN]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A titled group of rows."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFacts:
+    """What is known of a call's recording.
+
+    Attributes:
+        ref: its handle; None where there is none.
+        holder: the server that holds it, by the name for people.
+        reason: why there is none, in words.
+        info: facts of the sound, once it was opened.
+    """
+
+    ref: RecordingRef | None = None
+    holder: str = ""
+    reason: str = ""
+    info: AudioInfo | None = None
+
+
+def heading(call: Call) -> tuple[str, str]:
+    """Return the party that matters, and the line below it: "called X · incoming · east"."""
+    is_outgoing = call.direction is Direction.OUTGOING
+    party, other = (call.callee, call.caller) if is_outgoing else (call.caller, call.callee)
+    parts = [f"{'called by' if is_outgoing else 'called'} {words.party(other)}"]
+    if call.direction is not Direction.UNKNOWN:
+        parts.append(words.direction_word(call.direction))
+    parts.append(words.one_line(call.key.server))
+    name = words.party(party)
+    return ("Unknown party" if name == words.NONE else name), " · ".join(parts)
+
+
+def call_section(call: Call, now: datetime, zone: words.Zone) -> Section:
+    """Say what is known of the call itself; a running duration is that of `now`."""
+
+    def time_row(key: str, label: str, at: datetime | None, unknown: str = words.NONE) -> Row:
+        if at is None:
+            return Row(key, label, unknown)
+        return Row(key, label, words.date_time(at, zone), words.full_time(at, zone))
+
+    state = words.state_word(call)
+    if not call.state.is_over and (running_s := call.running_s(now)) is not None:
+        state = f"{state}, {words.duration(running_s)}"
+    rows = [Row("state", "State", state), time_row("started", "Started", call.started_at)]
+    if call.answered_at is not None:
+        rows.append(time_row("answered", "Answered", call.answered_at))
+    if call.state.is_over:
+        rows.append(time_row("ended", "Ended", call.ended_at, unknown="not seen"))
+        rows.append(Row("duration", "Duration", words.duration(call.duration_s)))
+    doubts = [
+        doubt
+        for doubt, applies in (
+            ("start not seen", not call.start_seen),
+            ("times by our clock", call.is_approximate),
+        )
+        if applies
+    ]
+    if doubts:
+        rows.append(Row("doubts", "Note", " · ".join(doubts)))
+    rows += [
+        Row("from", "From", words.party_with_number(call.caller)),
+        Row("to", "To", words.party_with_number(call.callee)),
+        Row("direction", "Direction", words.direction_word(call.direction)),
+        Row("cause", "Cause", call.cause or words.NONE),
+        Row("id", "Call id", str(call.key)),
+    ]
+    if call.tags:
+        rows.append(Row("tags", "Tags", ", ".join(call.tags)))
+    return Section("Call", tuple(rows))
+
+
+def recording_section(call: Call, facts: RecordingFacts) -> Section:
+    """Say where the call's recording is, or why there is none."""
+    if facts.ref is None:
+        rows = [Row("state", "State", words.RecordingState.NONE.value)]
+        if facts.reason:
+            rows.append(Row("reason", "Reason", facts.reason))
+        return Section("Recording", tuple(rows))
+    state = words.recording_state(call)
+    if facts.info is not None:
+        state = words.RecordingState.AVAILABLE
+    elif state is words.RecordingState.NONE:
+        state = words.RecordingState.EXPECTED
+    rows = [Row("state", "State", state.value)]
+    if facts.info is not None:
+        rows.append(Row("sound", "Sound", _sound(facts.info)))
+    rows.append(Row("holder", "Held by", facts.holder))
+    kind, place = _place(facts.ref.locator)
+    rows.append(Row("place", kind.capitalize(), place))
+    return Section("Recording", tuple(rows))
+
+
+def cdr_sections(sections: Iterable[CdrSection], *, shows_raw: bool) -> tuple[Section, ...]:
+    """Return every field a vendor told: in words, or by the vendor's own names and values."""
+    return tuple(
+        Section(
+            section.title,
+            tuple(
+                Row(field.name, field.name, field.raw, f"{field.label}: {field.text}")
+                if shows_raw
+                else Row(field.name, field.label, field.text or words.NONE, f"{field.name}: {field.raw}")
+                for field in section.fields
+            ),
+        )
+        for section in sections
+    )
+
+
+def plain_text(sections: Iterable[Section]) -> str:
+    """Return all rows as text for the clipboard."""
+    blocks = ["\n".join([s.title, *(f"{row.label}: {row.value}" for row in s.rows)]) for s in sections]
+    return "\n\n".join(blocks)
+
+
+def _sound(info: AudioInfo) -> str:
+    channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
+    return f"{info.codec}, {info.sample_rate / 1000:g} kHz, {channels}"
+
+
+def _place(locator: str) -> tuple[str, str]:
+    try:
+        kind, place = parse_locator(locator)
+    except ValueError:  # made by a vendor, not by a template: its own text is all there is
+        return "place", locator
+    return _PLACES[kind], place

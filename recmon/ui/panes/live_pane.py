@@ -1,0 +1,176 @@
+"""The calls that go on, with their running durations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QPushButton
+
+from recmon.domain.callbook import CallBook
+from recmon.domain.calls import Call, ServerId
+from recmon.ui import icons
+from recmon.ui.models.live_calls import LiveCalls
+from recmon.ui.models.recording_states import RecordingStates
+from recmon.ui.panes.call_pane import CallPane
+from recmon.ui.text import clock_time, counted, duration
+from recmon.ui.theme import Theme
+
+TICK_MS = 1_000
+
+
+class LivePane(CallPane):
+    """The live view.
+
+    Args:
+        book: the live calls.
+        recordings: what is known of recordings.
+        theme: the colours.
+        now: the clock, aware UTC.
+        monotonic: a clock in seconds that only runs forward.
+        has_servers: whether there is any server to watch.
+
+    Signals:
+        reason_asked(str): why this server is not watched.
+    """
+
+    reason_asked = Signal(str)
+
+    def __init__(
+        self,
+        book: CallBook,
+        recordings: RecordingStates,
+        theme: Theme,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        *,
+        has_servers: bool = True,
+    ) -> None:
+        super().__init__(theme, now)
+        self._has_servers = has_servers
+        self._is_filtered = False
+        self._gaps: dict[ServerId, datetime] = {}
+        self._calls = LiveCalls(book, recordings, now, monotonic, self)
+        self.table.show_calls(self._calls)
+        self.table.setSortingEnabled(True)
+        started = next(n for n, column in enumerate(self._calls.columns) if column.name == "started")
+        self.table.sortByColumn(started, Qt.SortOrder.DescendingOrder)
+        self._pill = QPushButton(self.table)
+        self._pill.setProperty("kind", "pill")
+        self._pill.setIcon(icons.icon("arrow-up", "on_accent"))
+        self._pill.hide()
+        self._pill.clicked.connect(self.table.scroll_to_top)
+        self.table.installEventFilter(self)
+        self.table.rested.connect(lambda is_resting: self._calls.hold(not is_resting))
+        self.call_selected.connect(self._on_call_selected)
+        self._calls.waiting_changed.connect(self._on_waiting_changed)
+        self._calls.counted.connect(self._show_counts)
+        self.band.asked.connect(self._on_band_asked)
+        self._tick = QTimer(self)
+        self._tick.setInterval(TICK_MS)
+        self._tick.setTimerType(Qt.TimerType.PreciseTimer)
+        self._tick.timeout.connect(self._on_tick)
+        self._show_counts()
+
+    @property
+    def rows(self) -> LiveCalls:
+        return self._calls
+
+    def stop(self) -> None:
+        """Follow the calls no more."""
+        self._tick.stop()
+        self._calls.stop()
+
+    def search(self, text: str) -> None:
+        query = self._parsed(text)
+        if query is not None:
+            self._is_filtered = bool(query.terms)
+            self._calls.filter(query.matches if query.terms else None)
+            self._show_counts()
+
+    def show_gap(self, server: ServerId, begun: datetime | None) -> None:
+        """Say that a server has not been watched since then, or, by None, that it is again."""
+        if begun is None:
+            self._gaps.pop(server, None)
+        else:
+            self._gaps[server] = begun
+        self.band.say(self._gap_sentence(self._gaps.items()))
+
+    def show_zone(self, zone: Any) -> None:
+        super().show_zone(zone)
+        self.band.say(self._gap_sentence(self._gaps.items()))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            self._place_pill()
+        return False
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._tick.start()
+        self._on_tick()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._tick.stop()
+
+    def _on_tick(self) -> None:
+        self._calls.tick(*self.table.visible_rows())
+        self._show_counts()
+
+    def _on_call_selected(self, call: Call | None) -> None:
+        self._calls.keep(call.key if call is not None else None)
+
+    def _on_waiting_changed(self, count: int) -> None:
+        self._pill.setText(" " + counted(count, "new call", "new calls"))
+        self._pill.setVisible(count > 0)
+        self._place_pill()
+
+    def _place_pill(self) -> None:
+        self._pill.adjustSize()
+        top = self.table.horizontalHeader().height() + 8
+        self._pill.move((self.table.width() - self._pill.width()) // 2, top)
+
+    def _on_band_asked(self) -> None:
+        for server in self._gaps:
+            self.reason_asked.emit(server)
+
+    def _show_counts(self) -> None:
+        calls = self._calls.going_on()
+        now = self._now()
+        running = [s for call in calls if call.is_confirmed and (s := call.running_s(now)) is not None]
+        parts = [counted(len(calls), "call", "calls")]
+        if self._is_filtered:
+            parts = [f"{len(calls):,} of {counted(self._calls.total, 'call', 'calls')}"]
+        if running:
+            parts.append(f"longest {duration(max(running))}")
+        self.status.say(" · ".join(parts))
+        self.empty.setVisible(not self._calls.rowCount())
+        if self._calls.rowCount():
+            return
+        if not self._has_servers:
+            self.empty.say(
+                "server",
+                "No server yet",
+                "Add a server to the settings file and start again, or try the demo: recmon demo.",
+            )
+        elif self._is_filtered:
+            self.empty.say("search", "No live call matches", "Press Ctrl+Shift+F to clear the search.")
+        else:
+            self.empty.say(
+                "live", "No call goes on now", "A call appears here as soon as a server tells of it."
+            )
+
+    def _gap_sentence(self, gaps: Iterable[tuple[ServerId, datetime]]) -> str:
+        known = list(gaps)
+        if not known:
+            return ""
+        if len(known) == 1:
+            server, begun = known[0]
+            since = clock_time(begun, self.zone)[:5]
+            return f"{server} has not been watched since {since}. Calls there may be missing."
+        names = ", ".join(server for server, _ in known[:-1]) + f" and {known[-1][0]}"
+        return f"{names} are not watched. Calls there may be missing."

@@ -1,0 +1,213 @@
+"""The servers as rows: what is said of each in words, and the model that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+
+from recmon.domain.callbook import CallBookChange
+from recmon.domain.calls import Call, CallKey, ServerId
+from recmon.errors import AuthenticationFailed, LinkError, ProtocolError
+from recmon.services.monitor import LinkState, ServerStatus
+from recmon.ui import text as words
+from recmon.ui.notifier import Notice, sentence_for
+from recmon.ui.panes.ticker import Clock
+
+ANY_INDEX = QModelIndex | QPersistentModelIndex
+"""Qt hands either to a model."""
+
+
+class Mark(Enum):
+    """The sign before a server's name; each has a shape of its own."""
+
+    DOT = "watched"
+    RING = "ready"
+    DASHED = "connecting"
+    EXCLAMATION = "not watched, tried again"
+    CROSS = "not watched"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLine:
+    """What is said of a server.
+
+    Attributes:
+        mark: sign before the name.
+        token: colour of sign and word.
+        word: its state in a word or two.
+        age: second line, in words that grow older.
+        reason: third line, what is wrong; empty where nothing is.
+    """
+
+    mark: Mark
+    token: str
+    word: str
+    age: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRow:
+    """What is known of a server.
+
+    Attributes:
+        status: as the monitor told it last.
+        live_calls: how many of its calls go on.
+        unwatched_since: since when its events are missed, over all attempts to connect; None while watched.
+    """
+
+    status: ServerStatus
+    live_calls: int = 0
+    unwatched_since: datetime | None = None
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether trying now makes a difference."""
+        return self.status.watches and self.status.state in (LinkState.WAITING, LinkState.FAILED)
+
+    @property
+    def notice(self) -> Notice | None:
+        """What is wrong, and what helps."""
+        error = self.status.error
+        return None if error is None or self.status.state is LinkState.LIVE else sentence_for(error)
+
+    @property
+    def reason(self) -> str:
+        """What is wrong in a few words, for a narrow line below the server's name; empty where nothing is."""
+        error, notice = self.status.error, self.notice
+        if notice is None:
+            return ""
+        if isinstance(error, LinkError | AuthenticationFailed | ProtocolError) and error.detail:
+            return error.detail
+        return notice.text
+
+
+def server_line(row: ServerRow, now: datetime) -> ServerLine:
+    """Say in words how a server does at this moment."""
+    status = row.status
+    if not status.watches:
+        return ServerLine(Mark.RING, "quiet", "ready", "files only")
+    since = row.unwatched_since or status.since
+    for_how_long = f"for {words.span((now - since).total_seconds())}"
+    reason = row.reason
+    match status.state:
+        case LinkState.LIVE:
+            return ServerLine(Mark.DOT, "live", f"{row.live_calls:,} live", _last_event(status, now))
+        case LinkState.CONNECTING:
+            return ServerLine(Mark.DASHED, "quiet", "connecting", for_how_long, reason)
+        case LinkState.SUBSCRIBING:
+            return ServerLine(Mark.DASHED, "quiet", "subscribing", "connected, not subscribed", reason)
+        case LinkState.WAITING:
+            return ServerLine(
+                Mark.EXCLAMATION, "bad", "not watched", f"{for_how_long} · {next_try(status, now)}", reason
+            )
+        case LinkState.FAILED:
+            rest = "needs you" if status.retry_at is None else next_try(status, now)
+            return ServerLine(Mark.CROSS, "bad", "not watched", f"{for_how_long} · {rest}", reason)
+        case _:
+            return ServerLine(Mark.RING, "quiet", "stopped", for_how_long, reason)
+
+
+def next_try(status: ServerStatus, now: datetime) -> str:
+    """Say when the next attempt is."""
+    if status.retry_at is None:
+        return "no next try"
+    left_s = (status.retry_at - now).total_seconds()
+    return f"next try {words.span(left_s)}" if left_s >= 1 else "next try now"
+
+
+def _last_event(status: ServerStatus, now: datetime) -> str:
+    if status.last_event_at is None:
+        return f"no event yet · watched for {words.span((now - status.since).total_seconds())}"
+    return f"last event {words.ago(status.last_event_at, now)}"
+
+
+class ServerModel(QAbstractListModel):
+    """The servers in the order of the settings.
+
+    Args:
+        now: the clock, aware UTC.
+        parent: of the model.
+    """
+
+    def __init__(self, now: Clock, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._now = now
+        self._rows: list[ServerRow] = []
+        self._places: dict[ServerId, int] = {}
+        self._live: dict[ServerId, set[CallKey]] = {}
+
+    def rowCount(self, parent: ANY_INDEX = QModelIndex()) -> int:
+        return 0 if parent.isValid() else len(self._rows)
+
+    def data(self, index: ANY_INDEX, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row = self.row_at(index)
+        if row is None:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return words.one_line(row.status.server)
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            line = server_line(row, self._now())
+            parts = (words.one_line(row.status.server), line.word, line.age, line.reason)
+            return ", ".join(part for part in parts if part)
+        return None
+
+    def row_at(self, index: ANY_INDEX) -> ServerRow | None:
+        """Return what is known of the server of an index."""
+        return self._rows[index.row()] if index.isValid() and index.row() < len(self._rows) else None
+
+    def row_of(self, server: ServerId) -> ServerRow | None:
+        """Return what is known of a server."""
+        place = self._places.get(server)
+        return None if place is None else self._rows[place]
+
+    def take_status(self, status: ServerStatus) -> None:
+        """Take in a server's newest status; a server not known yet goes to the end."""
+        place = self._places.get(status.server)
+        if place is None:
+            place = len(self._rows)
+            self.beginInsertRows(QModelIndex(), place, place)
+            self._places[status.server] = place
+            live = len(self._live.get(status.server, ()))
+            self._rows.append(ServerRow(status, live, _unwatched_since(None, status)))
+            self.endInsertRows()
+            return
+        known = self._rows[place]
+        if known.status != status:
+            since = _unwatched_since(known.unwatched_since, status)
+            self._replace(place, ServerRow(status, known.live_calls, since))
+
+    def take_calls(self, calls: Iterable[Call]) -> None:
+        """Take in all calls that go on."""
+        self.take_change(CallBookChange(added=tuple(calls)))
+
+    def take_change(self, change: CallBookChange) -> None:
+        """Take in which calls appeared and which left."""
+        touched: set[ServerId] = set()
+        for call in (*change.added, *change.updated):
+            self._live.setdefault(call.key.server, set()).add(call.key)
+            touched.add(call.key.server)
+        for call in change.removed:
+            self._live.setdefault(call.key.server, set()).discard(call.key)
+            touched.add(call.key.server)
+        for server in touched:
+            place, count = self._places.get(server), len(self._live[server])
+            if place is not None and self._rows[place].live_calls != count:
+                known = self._rows[place]
+                self._replace(place, ServerRow(known.status, count, known.unwatched_since))
+
+    def _replace(self, place: int, row: ServerRow) -> None:
+        self._rows[place] = row
+        index = self.index(place)
+        self.dataChanged.emit(index, index)
+
+
+def _unwatched_since(known: datetime | None, status: ServerStatus) -> datetime | None:
+    if status.state is LinkState.LIVE or not status.watches:
+        return None
+    return known or status.since

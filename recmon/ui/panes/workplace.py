@@ -1,0 +1,287 @@
+"""Everything below the top bar: servers, tables, details and player, and the calls that pass between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFileDialog, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from recmon.domain.callbook import CallBookChange
+from recmon.domain.calls import Call, CallKey, ServerId
+from recmon.errors import RecmonError, StoreError
+from recmon.publisher import Subscription
+from recmon.services.monitor import Gap
+from recmon.ui import text
+from recmon.ui.models.recording_states import RecordingStates
+from recmon.ui.notifier import Notice, Notifier, sentence_for
+from recmon.ui.panes.call_pane import CallPane
+from recmon.ui.panes.details_pane import DetailsPane
+from recmon.ui.panes.history_pane import HistoryPane
+from recmon.ui.panes.live_pane import LivePane
+from recmon.ui.panes.player_bar import PlayerBar
+from recmon.ui.panes.server_bar import ServerBar
+from recmon.ui.state import WindowState
+from recmon.ui.tasks import UiTasks
+from recmon.ui.text import Zone
+from recmon.ui.theme import Theme
+
+NARROW_PX = 1_000
+"""Below this width the details stand under the table."""
+
+_SERVERS_PX = 216
+_DETAILS_PX = 328
+PLAYBACK_TASK = "playback"
+"""The player's own name for its work: starting a call cancels what it was doing."""
+
+
+def utc_now() -> datetime:
+    """Return the time of the computer's clock, aware UTC."""
+    return datetime.now(UTC)
+
+
+class Workplace(QWidget):
+    """The parts of the window and what passes between them.
+
+    Args:
+        services: open services; their fields are those of `recmon.app.Services`.
+        tasks: runs what takes time.
+        notifier: tells failures.
+        theme: the colours.
+        state: what the window remembers.
+
+    Signals:
+        filter_requested(str): put this into the search field.
+        query_failed(QueryError | None): the search text is wrong there, or right again.
+        zone_clicked(): the user wants the other time zone.
+    """
+
+    filter_requested = Signal(str)
+    query_failed = Signal(object)
+    zone_clicked = Signal()
+
+    def __init__(
+        self,
+        services: Any,
+        tasks: UiTasks,
+        notifier: Notifier,
+        theme: Theme,
+        state: WindowState,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._services = services
+        self._tasks = tasks
+        self._notifier = notifier
+        self._state = state
+        self._shown: CallKey | None = None
+        self._save_folder = str(Path.home())
+        self._recordings = RecordingStates()
+        self._recordings.follow(services.downloads)
+        self.live = LivePane(
+            services.book,
+            self._recordings,
+            theme,
+            now,
+            monotonic,
+            has_servers=bool(services.monitor.statuses()),
+        )
+        self.past = HistoryPane(services.history, self._recordings, tasks, theme, now)
+        self.details = DetailsPane(services.details, services.playback, tasks, notifier, theme)
+        self.player = PlayerBar(services.playback, tasks, notifier, theme)
+        self.servers = ServerBar(services.monitor, services.book, services.details, tasks, notifier, theme)
+        self._views = QStackedWidget()
+        self._across = QSplitter(Qt.Orientation.Horizontal)
+        self._beside = QSplitter(Qt.Orientation.Horizontal)
+        self._down = QSplitter(Qt.Orientation.Vertical)
+        self._place()
+        self._connect()
+        self._restore()
+        self._subscriptions = self._subscribe()
+
+    @property
+    def pane(self) -> CallPane:
+        """The view that is shown."""
+        return self.live if self._views.currentWidget() is self.live else self.past
+
+    def show_view(self, name: str, search: str) -> None:
+        """Show `live` or `past`, with what is in the search field."""
+        self._views.setCurrentWidget(self.live if name == "live" else self.past)
+        self.pane.search(search)
+        call = self.pane.table.current_call()
+        if call is not None:
+            self._show_call(call)
+
+    def show_zone(self, zone: Zone) -> None:
+        """Show all times in another zone."""
+        self.live.show_zone(zone)
+        self.past.show_zone(zone)
+
+    def show_compact(self, is_compact: bool) -> None:
+        """Choose between low and high rows."""
+        self.live.table.set_compact(is_compact)
+        self.past.table.set_compact(is_compact)
+
+    def fit(self, width: int) -> None:
+        """Arrange the parts for a window of this width."""
+        orientation = Qt.Orientation.Vertical if width < NARROW_PX else Qt.Orientation.Horizontal
+        if self._beside.orientation() is not orientation:
+            self._beside.setOrientation(orientation)
+            is_beside = orientation is Qt.Orientation.Horizontal
+            length = width if is_beside else max(self._beside.height(), 400)
+            second = _DETAILS_PX if is_beside else round(length * 0.4)
+            self._beside.setSizes([length - second, second])
+
+    def play(self, call: Call) -> None:
+        """Play a call's recording, or say why that cannot be."""
+        self._show_call(call)
+        try:
+            ref = self._services.details.recording_of(call)
+        except RecmonError as error:
+            self._notifier.tell_error(error, topic=PLAYBACK_TASK)
+            return
+        self._notifier.mend(PLAYBACK_TASK)
+        self.player.show_call(call)
+        self._tasks.start(PLAYBACK_TASK, self._services.playback.play(ref))
+
+    def save_recording(self, call: Call | None) -> None:
+        """Ask for a file and save a call's recording there."""
+        if call is None:
+            self._notifier.tell(
+                Notice("No call is selected.", "Select one, then save its recording.", topic="save")
+            )
+            return
+        try:
+            ref = self._services.details.recording_of(call)
+        except RecmonError as error:
+            self._notifier.tell_error(error, topic="save")
+            return
+        dialog = QFileDialog(self, "Save recording as", self._save_folder)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.selectFile(_file_name(call))
+        dialog.setDefaultSuffix("wav")
+        dialog.fileSelected.connect(lambda name: self._tasks.start("save", self._save(ref, Path(name))))
+        dialog.open()
+
+    def stop(self) -> None:
+        """Keep the state and follow the services no more."""
+        self._state.keep_splitter(self._across, "across")
+        self._state.keep_splitter(self._beside, f"beside {self._beside.orientation().name}")
+        self._state.keep_splitter(self._down, "down")
+        for name, pane in (("live", self.live), ("past", self.past)):
+            self._state.keep_columns(pane.table.column_states(), name)
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        self.live.stop()
+        self.past.stop()
+        self._recordings.stop()
+        for part in (self.details, self.player, self.servers):
+            part.close_subscriptions()
+
+    def _place(self) -> None:
+        self._views.addWidget(self.live)
+        self._views.addWidget(self.past)
+        self._beside.addWidget(self._views)
+        self._beside.addWidget(self.details)
+        self._across.addWidget(self.servers)
+        self._across.addWidget(self._beside)
+        self._down.addWidget(self._across)
+        self._down.addWidget(self.player)
+        for splitter, stretching in ((self._beside, 0), (self._across, 1), (self._down, 0)):
+            splitter.setHandleWidth(1)
+            splitter.setChildrenCollapsible(False)
+            for place in range(splitter.count()):
+                splitter.setStretchFactor(place, 1 if place == stretching else 0)
+        self.servers.setMinimumWidth(160)
+        self.details.setMinimumWidth(240)
+        self._views.setMinimumSize(320, 160)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._down)
+
+    def _restore(self) -> None:
+        if not self._state.restore_splitter(self._across, "across"):
+            self._across.setSizes([_SERVERS_PX, 1_000])
+        if not self._state.restore_splitter(self._beside, "beside Horizontal"):
+            self._beside.setSizes([1_000, _DETAILS_PX])
+        self._state.restore_splitter(self._down, "down")
+        self._state.restore_columns(self.live.table, "live")
+        self._state.restore_columns(self.past.table, "past")
+
+    def _connect(self) -> None:
+        for pane in (self.live, self.past):
+            pane.call_selected.connect(self._show_call)
+            pane.play_requested.connect(self.play)
+            pane.save_requested.connect(self.save_recording)
+            pane.filter_requested.connect(self.filter_requested)
+            pane.query_failed.connect(self.query_failed)
+            pane.zone_clicked.connect(self.zone_clicked)
+        self.live.reason_asked.connect(self._tell_reason)
+        self.details.play_requested.connect(self.play)
+        self.servers.server_selected.connect(lambda name: self.filter_requested.emit(f'server:"{name}"'))
+
+    def _subscribe(self) -> list[Subscription]:
+        services = self._services
+        for status in services.monitor.statuses():
+            if status.watches and status.error is not None:
+                self.live.show_gap(status.server, status.since)
+        return [
+            services.book.changed.subscribe(self._on_book_changed),
+            services.history.stored.subscribe(self._on_stored),
+            services.history.failed.subscribe(self._on_history_failed),
+            services.monitor.gap_changed.subscribe(self._on_gap_changed),
+        ]
+
+    def _show_call(self, call: Call | None) -> None:
+        self._shown = call.key if call is not None else None
+        self.details.show_call(call)
+
+    def _on_book_changed(self, change: CallBookChange) -> None:
+        for calls in (change.updated, change.removed):
+            self._follow_shown(calls)
+
+    def _on_stored(self, calls: tuple[Call, ...]) -> None:
+        self._notifier.mend("history")
+        self._follow_shown(tuple(call for call in calls if call.state.is_over))
+
+    def _follow_shown(self, calls: tuple[Call, ...]) -> None:
+        for call in calls:
+            if call.key == self._shown:
+                self.details.show_call(call)
+
+    def _on_history_failed(self, error: StoreError) -> None:
+        self._notifier.tell_error(error, topic="history")
+
+    def _on_gap_changed(self, gap: Gap) -> None:
+        self.live.show_gap(gap.server, gap.begun if gap.ended is None else None)
+        if gap.ended is not None:
+            self._notifier.mend(f"gap {gap.server}")
+
+    def _tell_reason(self, server: str) -> None:
+        status = self._services.monitor.status(ServerId(server))
+        topic = f"gap {server}"
+        if status.error is None:
+            self._notifier.tell(Notice(f"{server} is being connected.", topic=topic))
+            return
+        notice = sentence_for(status.error)
+        self._notifier.tell(Notice(notice.text, notice.help, notice.kind, topic))
+
+    async def _save(self, ref: Any, target: Path) -> None:
+        await self._services.downloads.save_as(ref, target)
+        self._save_folder = str(target.parent)
+        self._notifier.tell(Notice(f"The recording was saved as {target.name}.", topic="save"))
+
+
+def _file_name(call: Call) -> str:
+    at = call.started_at or call.received_at
+    parts = [f"{at:%Y%m%d-%H%M%S}"] if at else []
+    parts += [text.party(call.caller), text.party(call.callee)]
+    name = "_".join(part for part in parts if part != text.NONE)
+    return "".join(c if c.isalnum() or c in "-_+ ." else "-" for c in name).strip(" .") or "recording"

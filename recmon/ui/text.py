@@ -1,0 +1,267 @@
+"""Words for people: durations, times, sizes, states. Pure functions; local time appears only here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import Enum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from PySide6.QtCore import Qt, QTimeZone
+from PySide6.QtGui import QFontMetrics
+
+from recmon.domain.calls import Call, CallState, Direction, Party
+
+NONE = "–"  # noqa: RUF001  # an en dash on purpose: it stands alone in a cell
+"""Stands where nothing is known."""
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A time zone as a user chooses it.
+
+    Attributes:
+        name: as shown, such as "Europe/Budapest" or "UTC".
+        info: None means the computer's own zone where its rules are known to the system alone.
+    """
+
+    name: str
+    info: tzinfo | None = None
+
+    def place(self, at: datetime) -> datetime:
+        """Return an aware time in this zone."""
+        return at.astimezone(self.info)
+
+    def info_at(self, at: datetime) -> tzinfo:
+        """Return the zone for reading dates that a user types at that moment."""
+        return self.info or at.astimezone().tzinfo or UTC
+
+
+UTC_ZONE = Zone("UTC", UTC)
+
+
+def local_zone() -> Zone:
+    """Return the computer's own zone, by its IANA name."""
+    name = bytes(QTimeZone.systemTimeZoneId().data()).decode("ascii", "replace")
+    if name in ("UTC", "Etc/UTC"):
+        return UTC_ZONE
+    try:
+        return Zone(name, ZoneInfo(name))
+    except (ZoneInfoNotFoundError, ValueError):
+        return Zone(name or "local time")
+
+
+LOCAL_ZONE = local_zone()
+
+
+class RecordingState(Enum):
+    """What is known of a call's recording."""
+
+    NONE = "no recording"
+    RECORDING = "recording"
+    EXPECTED = "expected"
+    AVAILABLE = "available"
+    FAILED = "failed"
+
+
+# Times and amounts
+
+
+def duration(seconds: float | None) -> str:
+    """Return "4:12" or "1:02:03"; a dash where it is not known."""
+    if seconds is None:
+        return NONE
+    whole = max(0, int(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def clock_time(at: datetime | None, zone: Zone = LOCAL_ZONE) -> str:
+    """Return "09:41:25"; a dash where it is not known."""
+    return NONE if at is None else f"{zone.place(at):%H:%M:%S}"
+
+
+def date(at: datetime | None, zone: Zone = LOCAL_ZONE) -> str:
+    """Return "21 Nov 2026"; a dash where it is not known."""
+    if at is None:
+        return NONE
+    local = zone.place(at)
+    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}"
+
+
+def date_time(at: datetime | None, zone: Zone = LOCAL_ZONE) -> str:
+    """Return "21 Nov 2026, 09:40:07"; a dash where it is not known."""
+    return NONE if at is None else f"{date(at, zone)}, {clock_time(at, zone)}"
+
+
+def full_time(at: datetime | None, zone: Zone = LOCAL_ZONE) -> str:
+    """Return "21 Nov 2026, 09:40:07 (UTC+01:00)", which tells both passes of an autumn hour apart."""
+    if at is None:
+        return NONE
+    offset = zone.place(at).utcoffset() or timedelta(0)
+    sign = "-" if offset < timedelta(0) else "+"
+    minutes = int(abs(offset).total_seconds()) // 60
+    return f"{date_time(at, zone)} (UTC{sign}{minutes // 60:02}:{minutes % 60:02})"
+
+
+def short_date_time(at: datetime | None, now: datetime, zone: Zone = LOCAL_ZONE) -> str:
+    """Return "09:41:25" for today, "20 Nov 16:02:11" for this year, else with the year."""
+    if at is None:
+        return NONE
+    local, today = zone.place(at), zone.place(now)
+    if local.date() == today.date():
+        return f"{local:%H:%M:%S}"
+    day = f"{local.day} {_MONTHS[local.month - 1]}"
+    return f"{day} {local:%H:%M:%S}" if local.year == today.year else f"{day} {local.year} {local:%H:%M:%S}"
+
+
+def day_time(at: datetime | None, zone: Zone = LOCAL_ZONE) -> str:
+    """Return "20 Nov 16:02"; a dash where it is not known."""
+    if at is None:
+        return NONE
+    local = zone.place(at)
+    return f"{local.day} {_MONTHS[local.month - 1]} {local:%H:%M}"
+
+
+def spoken_duration(seconds: float) -> str:
+    """Return "1 minute 11", "1 hour 2 minutes 3", "12 seconds", as a screen reader should say it."""
+    whole = max(0, int(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    if not hours and not minutes:
+        return counted(left, "second", "seconds")
+    parts = [counted(hours, "hour", "hours")] if hours else []
+    parts.append(counted(minutes, "minute", "minutes"))
+    return " ".join([*parts, str(left)] if left else parts)
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """Return "2 s ago", "4 min ago", "3 h ago", "2 days ago"; a dash where it is not known."""
+    return NONE if at is None else f"{span((now - at).total_seconds())} ago"
+
+
+def span(seconds: float) -> str:
+    """Return a rough length of time: "12 s", "4 min", "3 h", "2 days"."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h"
+    return f"{whole // 86400} days"
+
+
+def size(count: int | None) -> str:
+    """Return "812 bytes", "1.4 MB"; a dash where it is not known."""
+    if count is None:
+        return NONE
+    if count < 1000:
+        return f"{count} bytes"
+    value = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.95 or unit == "TB":
+            break
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return "1 call" or "1,204 calls"."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+# Parties and states
+
+
+def party(value: Party) -> str:
+    """Return a party's name, else its number; a dash where both are unknown. Plain text of one line."""
+    return one_line(value.name or value.number) or NONE
+
+
+def party_with_number(value: Party) -> str:
+    """Return "Anna Kovacs, +36 1 555 0199", or what is known of it."""
+    known = [one_line(part) for part in (value.name, value.number) if part.strip()]
+    return ", ".join(known) or NONE
+
+
+def one_line(text: str) -> str:
+    """Return foreign text on one line, without characters that would change how its neighbours are shown."""
+    shown = "".join(" " if c in "\r\n\t\u2028\u2029" else c for c in text)
+    return "".join(c for c in shown if c.isprintable()).strip()
+
+
+def state_word(call: Call) -> str:
+    """Return the word for a call's state; an unconfirmed call is named so first of all."""
+    if not call.is_confirmed and not call.state.is_over:
+        return "unconfirmed"
+    return {
+        CallState.RINGING: "ringing",
+        CallState.CONNECTED: "connected",
+        CallState.HELD: "on hold",
+        CallState.ENDED: "ended",
+        CallState.LOST: "end not seen",
+    }[call.state]
+
+
+def state_icon(call: Call) -> tuple[str, str]:
+    """Return the icon's name and the colour token that stand for a call's state."""
+    if not call.is_confirmed and not call.state.is_over:
+        return "unconfirmed", "bad"
+    return {
+        CallState.RINGING: ("phone-ringing", "warning"),
+        CallState.CONNECTED: ("phone-connected", "live"),
+        CallState.HELD: ("phone-held", "quiet"),
+        CallState.ENDED: ("phone-ended", "quiet"),
+        CallState.LOST: ("lost", "bad"),
+    }[call.state]
+
+
+def direction_word(value: Direction) -> str:
+    """Return the word for a direction; a dash where it is not known."""
+    return NONE if value is Direction.UNKNOWN else value.value
+
+
+def recording_state(call: Call) -> RecordingState:
+    """Tell what is known of a call's recording from the call alone; AVAILABLE only a download can show."""
+    if not call.recordings:
+        return RecordingState.NONE
+    if call.state is CallState.RINGING or call.state.is_over:
+        return RecordingState.EXPECTED
+    return RecordingState.RECORDING
+
+
+def call_title(call: Call) -> str:
+    """Return "Liam Byrne → Service desk"."""
+    return f"{party(call.caller)} → {party(call.callee)}"
+
+
+# Room
+
+
+def elided_name(text: str, metrics: QFontMetrics, width: int) -> str:
+    """Shorten a name at its end to a width in pixels."""
+    return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
+
+
+def elided_number(text: str, metrics: QFontMetrics, width: int) -> str:
+    """Shorten a number in its middle to a width in pixels: its ends tell most."""
+    return metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, width)
+
+
+def is_number(text: str) -> bool:
+    """Whether a party's text is a telephone number rather than a name."""
+    return bool(text) and not any(c.isalpha() for c in text) and any(c.isdigit() for c in text)
+
+
+# Other programs
+
+
+def cell(text: str) -> str:
+    """Return text for a spreadsheet's cell: one line, and never a formula."""
+    line = one_line(text)
+    return f"'{line}" if line.startswith(_FORMULA_STARTS) else line

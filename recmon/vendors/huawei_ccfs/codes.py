@@ -1,0 +1,160 @@
+"""What the server's refusals mean: result codes and HTTP states as typed errors (ccfs.md 6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from recmon.errors import (
+    AuthenticationFailed,
+    DownloadInterrupted,
+    DownloadPostponed,
+    DownloadRefused,
+    RecmonError,
+    RecordingError,
+    RecordingMissing,
+)
+from recmon.logs import mask, printable
+
+DESCRIPTION_LIMIT = 200
+
+_SUCCESSES = frozenset({0, 100000})
+"""`0` of CC-FS and `0100000` of its sister service (ccfs.md 3)."""
+
+# Keyed by the number, because a server that sends a number loses the leading zeros.
+_MEANINGS = {
+    300001: "a parameter of the request is missing",
+    300002: "a parameter of the request is empty",
+    300003: "a parameter of the request is too long",
+    300004: "a parameter of the request has a wrong form; check the recording path",
+    300005: "a parameter of the request is too short",
+    300006: "the server speaks another version of the protocol",
+    300007: "parameters are missing in the request",
+    300010: "the date in the file name is wrong",
+    300013: "the begin lies after the end",
+    300028: "a parameter of the request is wrong",
+    10106: "the play-back token is missing",
+}
+_POSTPONED = {
+    300008: "the server limits downloads at the moment",
+    300009: "the server limits queries at the moment",
+}
+_MISSING = {
+    300011: "the server has no such file, or not yet",
+    300012: "the server found nothing, or nothing yet",
+}
+
+
+def read_reply(body: bytes) -> Mapping[str, Any] | None:
+    """Return a reply in JSON with its keys stripped, or None where the bytes are not a JSON object."""
+    try:
+        reply = json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return _stripped(reply)
+
+
+def reply_error(
+    server: str, reply: Mapping[str, Any], headers: Mapping[str, str], at: datetime
+) -> RecmonError | None:
+    """Return what a reply in JSON means for a download, or None where it says nothing of an outcome.
+
+    Args:
+        server: name of the server in the settings.
+        reply: from `read_reply`.
+        headers: of the response, by lower-case name.
+        at: when the response arrived, aware UTC.
+    """
+    code, description = reply.get("resultCode"), reply.get("resultDesc")
+    # older servers repeat the outcome in a deprecated object (ccfs.md 3)
+    older = _stripped(reply.get("response"))
+    if not _is_code(code) and older is not None:
+        code, description = older.get("resultCode"), older.get("resultMsg")
+    if _is_code(code):
+        return _code_error(str(code).strip(), description)
+    status = reply.get("status")
+    if isinstance(status, int) and not isinstance(status, bool):
+        return status_error(server, status, headers, at) or _unexpected_success()
+    return None
+
+
+def status_error(server: str, status: int, headers: Mapping[str, str], at: datetime) -> RecmonError | None:
+    """Return what an HTTP status means, or None for 200.
+
+    Args:
+        server: name of the server in the settings.
+        status: HTTP status.
+        headers: of the response, by lower-case name.
+        at: when the response arrived, aware UTC.
+    """
+    if status == 200:
+        return None
+    code = f"HTTP {status}"
+    if status == 401:
+        return AuthenticationFailed(
+            server,
+            "CC-FS refused the access key (401)",
+            status=401,
+            clock_difference_s=_clock_difference_s(headers.get("date"), at),
+        )
+    if status == 403:
+        return AuthenticationFailed(
+            server,
+            "this computer's address is locked after too many wrong signatures (403); "
+            "try nothing for at least 15 minutes",
+            status=403,
+        )
+    # 418 is what web firewalls in front of cloud sites answer (ccfs.md 6)
+    if status in (418, 429, 503):
+        return DownloadPostponed("the server asks to come back later", code=code)
+    if status >= 500:
+        return DownloadInterrupted("the server, or one in front of it, failed", code=code)
+    if 300 <= status < 400:
+        return DownloadRefused("the server points to another address, which is not followed", code=code)
+    if status == 404:
+        return DownloadRefused(
+            "the server does not offer downloads at this address; check its url", code=code
+        )
+    return DownloadRefused("the server refused the request", code=code)
+
+
+def _code_error(code: str, description: object) -> RecordingError:
+    number = int(code) if code.isascii() and code.isdigit() and len(code) < 20 else -1
+    if number in _SUCCESSES:
+        return _unexpected_success()
+    shown = printable(mask(code), 40)
+    if number in _POSTPONED:
+        return DownloadPostponed(_POSTPONED[number], code=shown)
+    if number in _MISSING:
+        return RecordingMissing(_MISSING[number], code=shown)
+    told = printable(mask(description), DESCRIPTION_LIMIT) if isinstance(description, str) else ""
+    meaning = _MEANINGS.get(number, "the server refused the download")
+    return DownloadRefused(f"{meaning}: {told}" if told.strip() else meaning, code=shown)
+
+
+def _unexpected_success() -> DownloadRefused:
+    return DownloadRefused("the server reports success, but sent no recording")
+
+
+def _is_code(value: object) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool) and str(value).strip() != ""
+
+
+def _stripped(value: object) -> Mapping[str, Any] | None:
+    # a vendor sample has white space inside its keys (ccfs.md 3)
+    return {key.strip(): item for key, item in value.items()} if isinstance(value, dict) else None
+
+
+def _clock_difference_s(date: str | None, at: datetime) -> float | None:
+    """Return the server's clock minus ours, or None where the response does not tell."""
+    if date is None:
+        return None
+    try:
+        told = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return None
+    told = told.replace(tzinfo=UTC) if told.tzinfo is None else told
+    return (told - at).total_seconds()

@@ -1,0 +1,12 @@
+"""The list of vendors. Adding one means a folder, an import and an entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from recmon.vendors import huawei_ccfs, verba
+from recmon.vendors.base import VendorAdapter
+
+ADAPTERS: Mapping[str, VendorAdapter] = {
+    adapter.name: adapter for adapter in (verba.ADAPTER, huawei_ccfs.ADAPTER)
+}

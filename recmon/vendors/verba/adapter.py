@@ -1,0 +1,64 @@
+"""Verba-like recording servers, seen from the program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+
+from recmon.domain.calls import Call
+from recmon.domain.cdr import CdrSection
+from recmon.vendors.base import EventCodec, EventSource, HistoryFlows, RecordingFlows, Reveal
+from recmon.vendors.verba.cdr import describe
+from recmon.vendors.verba.options import VerbaOptions
+
+
+class VerbaAdapter:
+    """Live events over the recorder API, the rest over the HTTP Business API; see `vendors.base.VendorAdapter`."""
+
+    name = "verba"
+    title = "Verba"
+    options_type = VerbaOptions
+
+    def event_source(self, options: VerbaOptions, zone: tzinfo) -> EventSource | None:
+        events = options.events
+        if events is None:
+            return None
+
+        def make_codec() -> EventCodec:
+            # Imported with the first connection: the XML library would delay the first window.
+            from recmon.vendors.verba.codec import VerbaCodec
+
+            return VerbaCodec(events, zone)
+
+        return EventSource(events.host, events.port, events.tls_options, make_codec)
+
+    def recording_flows(self, options: VerbaOptions, server: str, reveal: Reveal) -> RecordingFlows | None:
+        """Return how to fetch recordings over the HTTP Business API, or None where it is not configured.
+
+        Raises:
+            SecretMissing: a secret is not where the settings say.
+        """
+        if options.http is None:
+            return None
+        # As above: what reads the answers needs the XML library.
+        from recmon.vendors.verba.flows import recording_flows
+
+        return recording_flows(options.http, server, reveal)
+
+    def history_flows(
+        self, options: VerbaOptions, server: str, zone: tzinfo, reveal: Reveal
+    ) -> HistoryFlows | None:
+        """Return how to ask about calls over the HTTP Business API, or None where it is not configured.
+
+        Raises:
+            SecretMissing: a secret is not where the settings say.
+        """
+        if options.http is None:
+            return None
+        # As above.
+        from recmon.vendors.verba.flows import history_flows
+
+        return history_flows(options.http, server, zone, reveal)
+
+    def describe(self, call: Call) -> Sequence[CdrSection]:
+        return describe(call)

@@ -1,0 +1,56 @@
+"""Tells call starts from call ends by the words of a notification (verba.md 3.3).
+
+The vendor's own names for them could not be read. All that is assumed about them is in this module, which can
+be replaced without touching another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import Enum
+from functools import lru_cache
+
+START_WORDS = frozenset({"start", "started", "begin", "began", "new"})
+END_WORDS = frozenset({"end", "ended", "stop", "stopped", "finish", "finished", "terminated", "disconnected"})
+GLUED_WORDS = ("call", "recording")
+"""May stand before or behind a word without a capital between them."""
+
+LABEL_ELEMENTS = frozenset({"event", "notification", "request", "call"})
+"""Elements whose names and attributes may tell the kind, beside the first element of the document."""
+
+LABEL_ATTRIBUTES = frozenset({"type", "name", "event", "state", "status"})
+
+_LONGEST_LABEL = 200
+
+# A run of capitals is one word (`CALL_START`); a capital before small letters begins one (`StartCall`).
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+class Kind(Enum):
+    """What a notification says of its call, where it says it in words."""
+
+    START = "start"
+    END = "end"
+
+
+def kind_of(labels: Iterable[str]) -> Kind | None:
+    """Return what the labels of a notification say, or None where they say nothing or both."""
+    return _kind_of(tuple(label[:_LONGEST_LABEL] for label in labels))
+
+
+# The same few labels come again and again, beside identifiers that never do.
+@lru_cache(maxsize=256)
+def _kind_of(labels: tuple[str, ...]) -> Kind | None:
+    words = {_unglued(word.lower()) for label in labels for word in _WORD.findall(label)}
+    starts, ends = not words.isdisjoint(START_WORDS), not words.isdisjoint(END_WORDS)
+    if starts == ends:
+        return None
+    return Kind.START if starts else Kind.END
+
+
+def _unglued(word: str) -> str:
+    shorter = word
+    for glued in GLUED_WORDS * 2:
+        shorter = shorter.removeprefix(glued).removesuffix(glued)
+    return shorter or word

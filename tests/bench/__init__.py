@@ -1,0 +1,1 @@
+"""Performance figures: `python3 dev.py bench`. Never part of the test run."""

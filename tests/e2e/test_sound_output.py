@@ -1,0 +1,258 @@
+"""The player through PortAudio into a virtual sound card; what arrives there is compared with the recording.
+
+Run as a program, this file is the process that plays: PortAudio looks for devices when it is loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from recmon.audio.output import SoundDeviceOutput
+from recmon.audio.resampler import Resampler
+from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
+
+SOURCE_RATE = 8000
+HIGHEST_TONE = 1200
+DEADLINE_S = 30.0
+PLAYING = PlaybackState.PLAYING
+
+
+class Listener:
+    """Waits for what the service says, and writes it out."""
+
+    def __init__(self, service: PlaybackService) -> None:
+        self.service = service
+        self._changed = asyncio.Event()
+        service.changed.subscribe(lambda _: self._changed.set())
+        service.started.subscribe(lambda seconds: self.tell(first_sound_s=seconds))
+
+    async def until(self, is_true: Callable[[PlaybackStatus], bool]) -> PlaybackStatus:
+        async with asyncio.timeout(DEADLINE_S):
+            while not is_true(self.service.status):
+                self._changed.clear()
+                await self._changed.wait()
+        return self.service.status
+
+    def tell(self, **values: Any) -> None:
+        status = self.service.status
+        error = None if status.error is None else type(status.error).__name__
+        line = {"state": status.state.value, "position_s": status.position_s, "error": error}
+        print(json.dumps(line | values), flush=True)
+
+
+async def play_to_the_end(listener: Listener, path: Path) -> None:
+    await listener.service.play(path)
+    await listener.until(lambda status: status.state is not PLAYING)
+
+
+async def jump(listener: Listener, path: Path) -> None:
+    await listener.service.play(path)
+    await listener.until(lambda status: status.position_s > 0.5)
+    await listener.service.seek(20.0)
+    await listener.until(lambda status: status.position_s > 20.8)
+
+
+async def rest(listener: Listener, path: Path) -> None:
+    await listener.service.play(path)
+    await listener.until(lambda status: status.position_s > 0.5)
+    listener.service.pause()
+    listener.tell()
+    await asyncio.to_thread(sys.stdin.readline)
+    listener.service.resume()
+    await listener.until(lambda status: status.state is not PLAYING)
+
+
+async def lose_and_resume(listener: Listener, path: Path) -> None:
+    await listener.service.play(path)
+    await listener.until(lambda status: status.position_s > 0.3)
+    listener.tell()
+    await listener.until(lambda status: status.state is PlaybackState.PAUSED)
+    listener.tell()
+    await asyncio.to_thread(sys.stdin.readline)
+    lost_at_s = listener.service.status.position_s
+    listener.service.resume()
+    await listener.until(lambda status: status.position_s > lost_at_s + 0.3)
+
+
+STORIES = {story.__name__: story for story in (play_to_the_end, jump, rest, lose_and_resume)}
+
+
+async def main(story: str, path: Path) -> None:
+    output = SoundDeviceOutput()
+    async with PlaybackService(None, output) as service:
+        listener = Listener(service)
+        await STORIES[story](listener, path)
+        listener.tell(underflows=output.underflows)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
+    raise SystemExit
+
+
+from sound import RATE, SoundSink  # noqa: E402 - not there for the process that plays
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[SoundSink]:
+    with SoundSink() as sink:
+        yield sink
+
+
+class Story:
+    """The playing process."""
+
+    def __init__(self, story: str, path: Path, environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, story, str(path)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __enter__(self) -> Story:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._process.communicate(timeout=DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            raise
+        assert self._process.returncode == 0
+
+    def next_line(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return line
+
+    def go_on(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+
+def noise(path: Path, seconds: float, subtype: str = "ALAW") -> NDArray[np.float32]:
+    """Write noise, in which every place is found again, and return it as a decoder reads it.
+
+    Only low tones, so that a delay by a part of a sample, or the sound server's filter, changes little.
+    """
+    frames = round(seconds * SOURCE_RATE)
+    spectrum = np.fft.rfft(np.random.default_rng(7).standard_normal((frames, 2)), axis=0)
+    spectrum[round(HIGHEST_TONE * seconds) :] = 0.0
+    values = np.fft.irfft(spectrum, frames, axis=0)
+    values *= 0.7 / np.abs(values).max()
+    soundfile.write(path, values, SOURCE_RATE, subtype=subtype)
+    sound, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    return np.asarray(sound, np.float32)
+
+
+def heard(path: Path) -> NDArray[np.float32]:
+    """Return what was recorded, at the source's rate."""
+    # The recorder is stopped while it writes: the header's size is not to be trusted.
+    samples = np.frombuffer(path.read_bytes()[44:][: (path.stat().st_size - 44) // 4 * 4], "<i2")
+    sound = samples.reshape(-1, 2).astype(np.float32) / 32768
+    return Resampler(RATE, SOURCE_RATE, 2).process(sound)
+
+
+def place_in(recorded: NDArray[np.float32], piece: NDArray[np.float32]) -> tuple[int, float]:
+    """Return the frame of `recorded` at which `piece` begins, and the correlation there."""
+    size = 1 << (len(recorded) + len(piece)).bit_length()
+    spectrum = np.fft.rfft(recorded[:, 0], size) * np.conj(np.fft.rfft(piece[:, 0], size))
+    place = int(np.argmax(np.fft.irfft(spectrum, size)[: max(1, len(recorded) - len(piece))]))
+    return place, correlation(recorded[place : place + len(piece)], piece)
+
+
+def correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    count = min(len(one), len(other))
+    left, right = one[:count].ravel(), other[:count].ravel()
+    scale = float(np.linalg.norm(left) * np.linalg.norm(right))
+    return 0.0 if scale == 0.0 else float(left @ right) / scale
+
+
+@pytest.mark.parametrize("subtype", ["ALAW", "ULAW", "PCM_16"])
+def test_what_is_heard_is_what_was_recorded(sink: SoundSink, tmp_path: Path, subtype: str) -> None:
+    sent = noise(tmp_path / "a.wav", 3.0, subtype)
+    with (
+        sink.record(tmp_path / "heard.wav") as path,
+        Story("play_to_the_end", tmp_path / "a.wav", sink.environment) as story,
+    ):
+        assert 0.0 < story.next_line()["first_sound_s"] < DEADLINE_S
+        last = story.next_line()
+    assert (last["state"], last["position_s"], last["error"]) == ("ended", 3.0, None)
+    recorded = heard(path)
+    place, likeness = place_in(recorded, sent)
+    assert likeness > 0.9
+    assert np.abs(recorded[place + len(sent) + 80 :]).max() < 0.01
+
+
+def test_jump_lands_within_20_ms(sink: SoundSink, tmp_path: Path) -> None:
+    sent = noise(tmp_path / "a.wav", 25.0)
+    with (
+        sink.record(tmp_path / "heard.wav") as path,
+        Story("jump", tmp_path / "a.wav", sink.environment),
+    ):
+        pass
+    recorded = heard(path)
+    target, allowed = 20 * SOURCE_RATE, SOURCE_RATE // 50
+    place, likeness = place_in(recorded, sent[target + allowed : target + 4000])
+    assert likeness > 0.9
+    before = slice(place - 3 * allowed, place - 2 * allowed)
+    assert correlation(recorded[before], sent[target - 2 * allowed : target - allowed]) < 0.5
+    assert np.abs(recorded[before]).max() > 0.05
+
+
+def test_pause_is_silent_and_nothing_is_lost(sink: SoundSink, tmp_path: Path) -> None:
+    sent = noise(tmp_path / "a.wav", 2.0)
+    recording = sink.record(tmp_path / "heard.wav")
+    with recording as path, Story("rest", tmp_path / "a.wav", sink.environment) as story:
+        while story.next_line()["state"] != "paused":
+            pass
+        recording.wait_for(0.8)
+        story.go_on()
+        assert story.next_line()["state"] == "ended"
+    recorded = heard(path)
+    first, first_likeness = place_in(recorded, sent[:3200])
+    last, last_likeness = place_in(recorded, sent[-3200:])
+    assert min(first_likeness, last_likeness) > 0.9
+    pause = last - first - (len(sent) - 3200)
+    assert pause > 0.5 * SOURCE_RATE
+    is_silent = np.abs(recorded[first : last + 3200]).max(axis=1) < 0.003
+    assert abs(int(is_silent.sum()) - pause) < 0.06 * SOURCE_RATE
+
+
+def test_lost_device_pauses_and_plays_on_when_it_is_back(tmp_path: Path) -> None:
+    noise(tmp_path / "a.wav", 20.0)
+    with SoundSink() as sink, Story("lose_and_resume", tmp_path / "a.wav", sink.environment) as story:
+        story.next_line()
+        assert story.next_line()["state"] == "playing"
+        sink.unplug()
+        lost = story.next_line()
+        assert (lost["state"], lost["error"]) == ("paused", "OutputFailed")
+        sink.plug()
+        story.go_on()
+        resumed = story.next_line()
+    assert (resumed["state"], resumed["error"]) == ("playing", None)
+    assert lost["position_s"] < resumed["position_s"] < lost["position_s"] + 1.0
+
+
+def test_computer_without_sound_output_says_so(tmp_path: Path) -> None:
+    noise(tmp_path / "a.wav", 1.0)
+    environment = SoundSink.unreachable(tmp_path)
+    with Story("play_to_the_end", tmp_path / "a.wav", environment) as story:
+        line = story.next_line()
+    assert (line["state"], line["error"]) == ("failed", "NoOutputDevice")

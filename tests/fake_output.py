@@ -1,0 +1,63 @@
+"""A sound output that the test pulls blocks out of, as a device would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recmon.errors import AudioError, OutputFailed
+
+Samples = NDArray[np.float32]
+
+
+class FakeOutput:
+    """Takes what the player has when `pull` is called.
+
+    Args:
+        rate: the only sample rate it takes, or None for any.
+    """
+
+    def __init__(self, rate: int | None = None) -> None:
+        self.fixed_rate = rate
+        self.refusal: AudioError | None = None
+        self.rate = 0
+        self.opened = 0
+        self.is_started = False
+        self.latency_s = 0.0
+        self.is_stalled = False
+        self.underflows = 0
+        self._fill: Callable[[Samples, float], bool] | None = None
+        self._lost: Callable[[AudioError], None] | None = None
+
+    def open(self, sample_rate: int, fill: Any, lost: Any) -> int:
+        if self.refusal is not None:
+            raise self.refusal
+        self.rate = self.fixed_rate or sample_rate
+        self._fill, self._lost = fill, lost
+        self.opened += 1
+        return self.rate
+
+    def start(self) -> None:
+        self.is_started = True
+
+    def close(self) -> None:
+        self._fill = None
+        self.is_started = False
+
+    def pull(self, frames: int) -> Samples:
+        """Return the next frames as the device gets them, of shape (frames, 2)."""
+        out = np.full((frames, 2), np.nan, np.float32)
+        assert self._fill is not None, "the device is not open"
+        assert self.is_started, "the device was not started"
+        self._fill(out, self.latency_s)
+        assert not np.isnan(out).any()
+        return out
+
+    def lose(self) -> None:
+        """Stop working, as when headphones are pulled out."""
+        lost, self.is_started = self._lost, False
+        assert lost is not None
+        lost(OutputFailed("the sound device stopped working"))

@@ -1,0 +1,148 @@
+"""A sound card for tests: a PulseAudio server of our own with a null sink, which ALSA's default leads to.
+
+PortAudio reads its devices when it is loaded, so programs under test are processes started with
+`SoundSink.environment`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+RATE = 48_000
+CHANNELS = 2
+START_DEADLINE_S = 15.0
+
+_SINK = "recmon_test"
+_ALSA = """\
+</usr/share/alsa/alsa.conf>
+pcm.!default { type pulse }
+ctl.!default { type pulse }
+"""
+
+
+class SoundSink:
+    """Runs the server while entered. What is played is recorded with `Recording`."""
+
+    def __init__(self) -> None:
+        # A short path: the names of sockets are limited to about a hundred characters.
+        self._folder = Path(tempfile.mkdtemp(prefix="snd"))
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> SoundSink:
+        (self._folder / "pulse").mkdir(mode=0o700)
+        (self._folder / "asound.conf").write_text(_ALSA)
+        socket = f"module-native-protocol-unix socket={self._folder}/pulse/native auth-anonymous=1"
+        self._server = subprocess.Popen(
+            ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-L", socket],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: self._control("info") == 0, START_DEADLINE_S, "the sound server does not answer")
+        self.plug()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait(START_DEADLINE_S)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For the processes that play."""
+        return _environment(self._folder)
+
+    @staticmethod
+    def unreachable(folder: Path) -> dict[str, str]:
+        """Return an environment whose only sound device leads to a server that is not there."""
+        (folder / "asound.conf").write_text(_ALSA)
+        return _environment(folder)
+
+    def plug(self) -> None:
+        """Make the sink be there."""
+        options = [f"sink_name={_SINK}", f"rate={RATE}", f"channels={CHANNELS}"]
+        assert self._control("load-module", "module-null-sink", *options) == 0
+
+    def unplug(self) -> None:
+        """Take the sink away, as with headphones."""
+        assert self._control("unload-module", "module-null-sink") == 0
+
+    def record(self, path: Path) -> Recording:
+        """Record what is played, as a WAV file, from now until the recording is left."""
+        form = ["--format=s16le", f"--rate={RATE}", f"--channels={CHANNELS}", "--file-format=wav"]
+        command = ["parec", f"--device={_SINK}.monitor", "--latency-msec=20", *form, str(path)]
+        return Recording(command, self.environment, path)
+
+    def _control(self, *command: str) -> int:
+        return subprocess.run(
+            ["pactl", *command],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=START_DEADLINE_S,
+            check=False,
+        ).returncode
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(folder),
+        "PULSE_RUNTIME_PATH": str(folder / "pulse"),
+        "PULSE_SERVER": f"unix:{folder}/pulse/native",
+        "PULSE_STATE_PATH": str(folder),
+        "PULSE_COOKIE": str(folder / "cookie"),
+        "ALSA_CONFIG_PATH": str(folder / "asound.conf"),
+    }
+
+
+class Recording:
+    """Records while entered."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], path: Path) -> None:
+        self._command = command
+        self._environment = environment
+        self._path = path
+        self._recorder: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Path:
+        self._recorder = subprocess.Popen(self._command, env=self._environment)
+        wait_until(lambda: self.recorded_s > 0.05, START_DEADLINE_S, "nothing is recorded")
+        return self._path
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._recorder is not None:
+            self.wait_for(0.3)
+            self._recorder.terminate()
+            self._recorder.wait(START_DEADLINE_S)
+
+    def wait_for(self, seconds: float) -> None:
+        """Wait until this much more was recorded."""
+        until_s = self.recorded_s + seconds
+        wait_until(lambda: self.recorded_s >= until_s, START_DEADLINE_S + seconds, "the recording stopped")
+
+    @property
+    def recorded_s(self) -> float:
+        """Seconds that are in the file by now."""
+        size = self._path.stat().st_size if self._path.exists() else 0
+        return size / (RATE * CHANNELS * 2)
+
+
+def wait_until(is_true: Callable[[], bool], deadline_s: float, what: str) -> None:
+    """Wait for something outside the process, looking every few milliseconds."""
+    give_up_at = time.monotonic() + deadline_s
+    while not is_true():
+        assert time.monotonic() < give_up_at, what
+        time.sleep(0.01)

@@ -1,0 +1,222 @@
+"""Services for the window's tests: small real classes that do what the test tells them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from recmon.domain.callbook import CallBook
+from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
+from recmon.domain.cdr import CdrField, CdrRecord, CdrSection
+from recmon.domain.events import CallEnded, CallFacts, CallStarted, CallUpdated
+from recmon.domain.query import Query
+from recmon.errors import RecmonError, RecordingMissing
+from recmon.publisher import Publisher
+from recmon.services.downloads import DownloadState, DownloadStatus
+from recmon.services.history import SearchPage
+from recmon.services.monitor import Gap, LinkState, ServerStatus
+from recmon.services.playback import PlaybackState, PlaybackStatus
+
+NOW = datetime(2026, 11, 21, 9, 42, 0, tzinfo=UTC)
+EAST, WEST = ServerId("east"), ServerId("west")
+
+
+def facts(
+    number: int, *, ago_s: float = 60, state: CallState | None = None, caller: str = "Anna Kovacs"
+) -> CallFacts:
+    return CallFacts(
+        f"{number:06}",
+        state=state,
+        direction=Direction.INTERNAL,
+        caller=Party(f"44{number:02}", caller),
+        callee=Party("+36 1 555 0199"),
+        started_at=NOW - timedelta(seconds=ago_s),
+        cdr=CdrRecord.of([("location", "REC-EAST-02")]),
+    )
+
+
+def started(number: int, *, ago_s: float = 60, caller: str = "Anna Kovacs") -> CallStarted:
+    return CallStarted(
+        facts(number, ago_s=ago_s, state=CallState.CONNECTED, caller=caller), NOW - timedelta(seconds=ago_s)
+    )
+
+
+def updated(number: int, state: CallState = CallState.HELD) -> CallUpdated:
+    return CallUpdated(CallFacts(f"{number:06}", state=state), NOW)
+
+
+def ended(number: int) -> CallEnded:
+    return CallEnded(CallFacts(f"{number:06}", ended_at=NOW), NOW)
+
+
+def key(number: int, server: ServerId = EAST) -> CallKey:
+    return CallKey(server, f"{number:06}")
+
+
+def past_call(number: int, *, hours_ago: float | None = None, server: ServerId = EAST) -> Call:
+    begun = NOW - timedelta(hours=number if hours_ago is None else hours_ago)
+    return Call(
+        key(number, server),
+        CallState.ENDED,
+        Direction.INCOMING,
+        Party(f"+4420{number:04}"),
+        Party("4410", "Service desk"),
+        begun,
+        None,
+        begun + timedelta(seconds=90),
+        begun,
+        recordings=(RecordingRef(ServerId("archive"), f"path:{number:06}.wav"),),
+    )
+
+
+class Clock:
+    """Two clocks that move when the test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=self.seconds - 100.0)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class ListedHistory:
+    """Answers from a list, newest first; can be told to fail."""
+
+    def __init__(self, calls: list[Call]) -> None:
+        self.stored: Publisher[tuple[Call, ...]] = Publisher()
+        self.failed: Publisher[RecmonError] = Publisher()
+        self.calls = calls
+        self.searches: list[tuple[str, int, int]] = []
+        self.failure: RecmonError | None = None
+
+    async def search(self, query: Query, *, limit: int, offset: int = 0) -> SearchPage:
+        self.searches.append((query.text, limit, offset))
+        await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure
+        found = [call for call in self.calls if query.matches(call)]
+        return SearchPage(tuple(found[offset : offset + limit]), len(found))
+
+    async def count(self, query: Query) -> int:
+        return len([call for call in self.calls if query.matches(call)])
+
+    def store(self, call: Call) -> None:
+        self.calls = sorted([call, *self.calls], key=lambda c: c.started_at or NOW, reverse=True)
+        self.stored.publish((call,))
+
+
+class ToldMonitor:
+    """Tells what the test says of the servers."""
+
+    def __init__(self, *statuses: ServerStatus) -> None:
+        self.status_changed: Publisher[ServerStatus] = Publisher()
+        self.gap_changed: Publisher[Gap] = Publisher()
+        self.known = {status.server: status for status in statuses}
+
+    def statuses(self) -> tuple[ServerStatus, ...]:
+        return tuple(self.known.values())
+
+    def status(self, server: ServerId) -> ServerStatus:
+        return self.known[server]
+
+    def retry_now(self, server: ServerId) -> None:
+        self.known[server] = replace(self.known[server], state=LinkState.CONNECTING)
+
+
+class RememberedDownloads:
+    """Remembers what was saved."""
+
+    def __init__(self) -> None:
+        self.changed: Publisher[DownloadStatus] = Publisher()
+        self.saved: list[tuple[RecordingRef, Path]] = []
+
+    def cached(self, ref: RecordingRef) -> Path | None:
+        return None
+
+    async def save_as(self, ref: RecordingRef, target: Path) -> None:
+        self.saved.append((ref, target))
+
+    def tell(self, ref: RecordingRef, state: DownloadState) -> None:
+        self.changed.publish(DownloadStatus(ref, state, 0, None, None))
+
+
+class RememberedPlayback:
+    """Plays nothing, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.changed: Publisher[PlaybackStatus] = Publisher()
+        self.waveform_changed: Publisher[object] = Publisher()
+        self.status = PlaybackStatus(PlaybackState.IDLE, None)
+        self.waveform = None
+        self.played: list[object] = []
+        self.acts: list[str] = []
+
+    async def play(self, source: object, start_s: float = 0.0) -> None:
+        self.played.append(source)
+        self.status = replace(self.status, state=PlaybackState.PLAYING, source=source, length_s=90.0)
+        self.changed.publish(self.status)
+
+    async def seek(self, position_s: float) -> None:
+        self.acts.append(f"seek {position_s:g}")
+
+    def pause(self) -> None:
+        self.acts.append("pause")
+        self.status = replace(self.status, state=PlaybackState.PAUSED)
+        self.changed.publish(self.status)
+
+    def resume(self) -> None:
+        self.acts.append("resume")
+
+    def stop(self) -> None:
+        self.acts.append("stop")
+
+    def set_volume(self, volume: float) -> None:
+        self.acts.append(f"volume {volume:g}")
+
+
+class KnownDetails:
+    """Knows what the call itself tells."""
+
+    def title(self, server: ServerId) -> str:
+        return "Verba"
+
+    def sections(self, call: Call) -> tuple[CdrSection, ...]:
+        fields = tuple(CdrField(name, name, value, value) for name, value in call.cdr.fields)
+        return (CdrSection("CDR", fields),)
+
+    def recording_of(self, call: Call) -> RecordingRef:
+        if not call.recordings:
+            raise RecordingMissing("no recording place is configured for east")
+        return call.recordings[0]
+
+
+@dataclass
+class WindowServices:
+    """What `recmon.app.Services` offers the window."""
+
+    book: CallBook = field(default_factory=CallBook)
+    monitor: ToldMonitor = field(
+        default_factory=lambda: ToldMonitor(ServerStatus(EAST, "Verba", LinkState.LIVE, NOW))
+    )
+    history: ListedHistory = field(
+        default_factory=lambda: ListedHistory([past_call(number) for number in range(1, 41)])
+    )
+    downloads: RememberedDownloads = field(default_factory=RememberedDownloads)
+    playback: RememberedPlayback = field(default_factory=RememberedPlayback)
+    details: KnownDetails = field(default_factory=KnownDetails)
+    events: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[WindowServices]:
+        self.events.append("opened")
+        try:
+            yield self
+        finally:
+            self.events.append("closed")

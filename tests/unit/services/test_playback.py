@@ -1,0 +1,618 @@
+"""The player's service, with a device that the test pulls blocks out of."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from fake_output import FakeOutput
+from numpy.typing import NDArray
+
+from recmon.audio.stream import GrowingFile
+from recmon.domain.calls import RecordingRef, ServerId
+from recmon.domain.recordings import Waveform
+from recmon.errors import (
+    DownloadInterrupted,
+    NoOutputDevice,
+    OutputFailed,
+    RecordingMissing,
+    StoreError,
+    UnsupportedAudio,
+)
+from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
+
+RATE = 8000
+REF = RecordingRef(ServerId("server"), "path:a.wav")
+OTHER_REF = RecordingRef(ServerId("server"), "path:b.wav")
+DEADLINE_S = 10.0
+
+Run = Callable[..., Any]
+
+
+class FakeDownload:
+    """A download whose file the test writes."""
+
+    def __init__(self) -> None:
+        self.file: asyncio.Future[GrowingFile] = asyncio.get_running_loop().create_future()
+
+    async def opened(self) -> GrowingFile:
+        return await asyncio.shield(self.file)
+
+
+class FakeDownloads:
+    """Downloads by recording."""
+
+    def __init__(self) -> None:
+        self.by_ref: dict[RecordingRef, FakeDownload] = {}
+
+    def open(self, ref: RecordingRef) -> FakeDownload:
+        return self.by_ref.setdefault(ref, FakeDownload())
+
+
+class Listener:
+    """A service with everything it says."""
+
+    def __init__(self, service: PlaybackService, output: FakeOutput, downloads: FakeDownloads) -> None:
+        self.service = service
+        self.output = output
+        self.downloads = downloads
+        self.told: list[PlaybackStatus] = []
+        self.started: list[float] = []
+        self.waveforms: list[Waveform | None] = []
+        self._changed = asyncio.Event()
+        service.changed.subscribe(self._note)
+        service.started.subscribe(self.started.append)
+        service.waveform_changed.subscribe(self._note_waveform)
+
+    async def until(self, is_true: Callable[[PlaybackStatus], bool]) -> PlaybackStatus:
+        """Wait for a status."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not is_true(self.service.status):
+                self._changed.clear()
+                await self._changed.wait()
+        return self.service.status
+
+    async def until_state(self, state: PlaybackState) -> PlaybackStatus:
+        return await self.until(lambda status: status.state is state)
+
+    async def pull(self, frames: int) -> NDArray[np.float32]:
+        """Take this many frames of the recording; silence of a late player is waited over."""
+        blocks: list[NDArray[np.float32]] = []
+        async with asyncio.timeout(DEADLINE_S):
+            while frames > 0:
+                await self.until_ahead(min(frames, 400))
+                block = self.output.pull(min(frames, 400))
+                blocks.append(block)
+                frames -= len(block)
+        return np.concatenate(blocks)
+
+    async def until_ahead(self, frames: int) -> None:
+        """Wait until the decoding thread is this far ahead of the device."""
+        buffer = self.service._player._state.buffer
+        assert buffer is not None
+        await until_true(lambda: buffer.ahead() >= frames or buffer._is_ended)
+
+    async def until_sought(self) -> None:
+        """Wait until the decoding thread is at the place that was asked for."""
+        await until_true(lambda: self.service._player._state.sought_s is None)
+
+    async def until_released(self) -> None:
+        """Wait until the decoding thread lets the device go on."""
+        buffer = self.service._player._state.buffer
+        assert buffer is not None
+        await until_true(lambda: not buffer._is_held)
+
+    async def until_all_decoded(self) -> None:
+        """Wait until the decoding thread came to the end."""
+        buffer = self.service._player._state.buffer
+        assert buffer is not None
+        await until_true(lambda: buffer._is_ended)
+
+    def _note(self, status: PlaybackStatus) -> None:
+        self.told.append(status)
+        self._changed.set()
+
+    def _note_waveform(self, waveform: Waveform | None) -> None:
+        self.waveforms.append(waveform)
+        self._changed.set()
+
+
+async def until_true(is_true: Callable[[], bool]) -> None:
+    """Wait for something in another thread, looking at every turn of the loop."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not is_true():
+            await asyncio.to_thread(os.sched_yield if hasattr(os, "sched_yield") else int)
+
+
+@asynccontextmanager
+async def playback(output: FakeOutput | None = None) -> AsyncIterator[Listener]:
+    before = set(threading.enumerate())
+    used, downloads = output or FakeOutput(), FakeDownloads()
+    async with PlaybackService(downloads, used) as service:  # type: ignore[arg-type] # a small stand-in
+        yield Listener(service, used, downloads)
+    left = [thread.name for thread in set(threading.enumerate()) - before]
+    assert not [name for name in left if name in ("player", "waveform")]
+
+
+def noise(seconds: float, channels: int = 2, seed: int = 1) -> NDArray[np.float32]:
+    values = np.random.default_rng(seed).uniform(-0.5, 0.5, (round(seconds * RATE), channels))
+    # What 16 bits can store exactly, so that a place can be found by its samples.
+    return np.asarray(np.round(values * 32768) / 32768, np.float32)
+
+
+def write(path: Path, sound: NDArray[np.float32]) -> Path:
+    soundfile.write(path, sound, RATE, subtype="PCM_16")
+    return path
+
+
+def place_of(block: NDArray[np.float32], sound: NDArray[np.float32]) -> int:
+    """Return the frame of `sound` at which the block begins."""
+    found = np.flatnonzero(np.isclose(sound[:, 0], block[0, 0], atol=1e-6))
+    whole = found[found + len(block) <= len(sound)]
+    places = [int(at) for at in whole if np.allclose(sound[at : at + len(block)], block, atol=1e-6)]
+    assert len(places) == 1
+    return places[0]
+
+
+def test_file_plays_to_its_end_sample_by_sample(run: Run, tmp_path: Path) -> None:
+    sound = noise(1.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", sound))
+            assert listener.service.status.state is PlaybackState.PLAYING
+            received = await listener.pull(RATE)
+            listener.output.pull(10)
+            status = await listener.until_state(PlaybackState.ENDED)
+            assert status.position_s == status.length_s == 1.0
+            assert np.array_equal(received[100:], sound[100:])
+            assert listener.told[0].state is PlaybackState.LOADING
+            assert len(listener.started) == 1
+            assert 0.0 < listener.started[0] < DEADLINE_S
+
+    run(scenario())
+
+
+def test_mono_is_heard_on_both_sides(run: Run, tmp_path: Path) -> None:
+    sound = noise(0.5, 1)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", sound))
+            received = await listener.pull(2000)
+            assert np.array_equal(received[100:], sound[100:2000].repeat(2, axis=1))
+
+    run(scenario())
+
+
+def test_device_with_its_own_rate_gets_the_same_sound(run: Run, tmp_path: Path) -> None:
+    times = np.arange(RATE) / RATE
+    tone = np.stack([0.5 * np.sin(2 * np.pi * 440 * times)] * 2, axis=1)
+
+    async def scenario() -> None:
+        async with playback(FakeOutput(rate=44_100)) as listener:
+            await listener.service.play(write(tmp_path / "a.wav", tone))
+            received = await listener.pull(44_000)
+            expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(44_000) / 44_100)
+            assert np.abs(received[500:-500, 1] - expected[500:-500]).max() < 0.01
+            listener.output.pull(1000)
+            assert (await listener.until_state(PlaybackState.ENDED)).position_s == 1.0
+
+    run(scenario())
+
+
+def test_sound_begins_while_the_file_is_still_arriving(run: Run, tmp_path: Path) -> None:
+    sound = noise(4.0)
+    content = write(tmp_path / "made.wav", sound).read_bytes()
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            playing = asyncio.ensure_future(listener.service.play(REF))
+            await listener.until_state(PlaybackState.LOADING)
+            file = GrowingFile(tmp_path / "a.part", len(content))
+            file.write(content[: 44 + 4 * 4000])
+            listener.downloads.by_ref[REF].file.set_result(file)
+            await playing
+            received = await listener.pull(4000)
+            assert np.array_equal(received[100:], sound[100:4000])
+            status = listener.service.status
+            assert (status.length_s, status.arrived_s) == (4.0, 0.5)
+            assert listener.output.pull(400).max() == 0.0
+            assert (await listener.until(lambda status: status.is_buffering)).position_s == 0.5
+            file.write(content[44 + 4 * 4000 :])
+            file.finish()
+            await listener.until_ahead(4000)
+            listener.output.pull(100)
+            assert place_of(listener.output.pull(400), sound) == 4100
+            assert not (await listener.until(lambda status: not status.is_buffering)).is_buffering
+            assert listener.service.status.arrived_s == 4.0
+            file.close()
+
+    run(scenario())
+
+
+def test_seek_lands_on_the_exact_frame(run: Run, tmp_path: Path) -> None:
+    sound = noise(30.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", sound))
+            await listener.pull(1000)
+            for position_s in (20.0, 3.25, 29.0, 0.0):
+                await listener.service.seek(position_s)
+                assert listener.service.status.position_s == position_s
+                await listener.until_sought()
+                await listener.until_ahead(800)
+                listener.output.pull(100)
+                block = listener.output.pull(400)
+                faded = 40
+                assert place_of(block, sound) == position_s * RATE + 100 - faded
+                assert listener.service._player.position_s == position_s + (500 - faded) / RATE
+
+    run(scenario())
+
+
+def test_seek_to_what_has_not_arrived_waits_for_it(run: Run, tmp_path: Path) -> None:
+    sound = noise(10.0)
+    content = write(tmp_path / "made.wav", sound).read_bytes()
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            file = GrowingFile(tmp_path / "a.part", len(content))
+            file.write(content[:20_000])
+            download = listener.downloads.open(REF)
+            download.file.set_result(file)
+            await listener.service.play(REF)
+            await listener.pull(400)
+            await listener.service.seek(8.0)
+            await listener.until_sought()
+            listener.output.pull(400)
+            assert listener.output.pull(400).max() == 0.0
+            assert listener.service.status.state is PlaybackState.PLAYING
+            assert (await listener.until(lambda status: status.is_buffering)).position_s == 8.0
+            file.write(content[20_000:])
+            file.finish()
+            await listener.until_ahead(4000)
+            listener.output.pull(100)
+            assert place_of(listener.output.pull(400), sound) == 64_100
+            file.close()
+
+    run(scenario())
+
+
+def test_pause_is_silent_from_the_next_block_on_and_keeps_the_place(run: Run, tmp_path: Path) -> None:
+    sound = noise(5.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", sound))
+            await listener.pull(1000)
+            listener.service.pause()
+            assert listener.service.status.state is PlaybackState.PAUSED
+            listener.output.pull(100)
+            assert listener.output.pull(1000).max() == 0.0
+            listener.service.resume()
+            assert listener.service.status.state is PlaybackState.PLAYING
+            await listener.until_released()
+            listener.output.pull(100)
+            assert place_of(listener.output.pull(400), sound) == 1000 + 40 + 100
+
+    run(scenario())
+
+
+def test_seek_during_a_pause_is_heard_after_it(run: Run, tmp_path: Path) -> None:
+    sound = noise(5.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", sound))
+            await listener.pull(1000)
+            listener.service.pause()
+            await listener.service.seek(3.0)
+            assert listener.service.status.position_s == 3.0
+            assert listener.service.status.state is PlaybackState.PAUSED
+            listener.output.pull(1000)
+            assert listener.output.pull(1000).max() == 0.0
+            listener.service.resume()
+            await listener.until_released()
+            await listener.until_ahead(1000)
+            listener.output.pull(100)
+            assert place_of(listener.output.pull(400), sound) == 24_100
+
+    run(scenario())
+
+
+def test_play_again_after_the_end_begins_at_the_beginning(run: Run, tmp_path: Path) -> None:
+    sound = noise(0.5)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", sound))
+            await listener.pull(4000)
+            listener.output.pull(10)
+            await listener.until_state(PlaybackState.ENDED)
+            listener.service.resume()
+            assert listener.service.status.state is PlaybackState.PLAYING
+            assert listener.service.status.position_s == 0.0
+            await listener.until_released()
+            received = await listener.pull(4000)
+            assert np.array_equal(received[100:], sound[100:])
+            listener.output.pull(10)
+            await listener.until_state(PlaybackState.ENDED)
+
+    run(scenario())
+
+
+def test_start_can_be_anywhere(run: Run, tmp_path: Path) -> None:
+    sound = noise(5.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", sound), start_s=2.5)
+            received = await listener.pull(1000)
+            assert place_of(received[100:], sound) == 20_100
+            await listener.service.play(tmp_path / "a.wav", start_s=99.0)
+            listener.output.pull(10)
+            assert (await listener.until_state(PlaybackState.ENDED)).position_s == 5.0
+
+    run(scenario())
+
+
+def test_new_play_takes_the_place_of_a_waiting_one(run: Run, tmp_path: Path) -> None:
+    sound = noise(1.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            waiting = asyncio.ensure_future(listener.service.play(REF))
+            await listener.until_state(PlaybackState.LOADING)
+            await listener.service.play(write(tmp_path / "a.wav", sound))
+            file = GrowingFile(tmp_path / "b.part")
+            listener.downloads.by_ref[REF].file.set_result(file)
+            await waiting
+            assert listener.service.status.source == tmp_path / "a.wav"
+            received = await listener.pull(1000)
+            assert np.array_equal(received[100:], sound[100:1000])
+            file.close()
+
+    run(scenario())
+
+
+def test_new_play_calls_off_one_that_waits_for_bytes(run: Run, tmp_path: Path) -> None:
+    sound = noise(1.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            file = GrowingFile(tmp_path / "b.part")
+            listener.downloads.open(REF).file.set_result(file)
+            waiting = asyncio.ensure_future(listener.service.play(REF))
+            await until_true(lambda: listener.service._player._state.decoder is not None)
+            await listener.service.play(write(tmp_path / "a.wav", sound))
+            await waiting
+            assert place_of((await listener.pull(1000))[100:], sound) == 100
+            file.close()
+
+    run(scenario())
+
+
+def test_cancelled_play_stops(run: Run) -> None:
+    async def scenario() -> None:
+        async with playback() as listener:
+            playing = asyncio.ensure_future(listener.service.play(REF))
+            await listener.until_state(PlaybackState.LOADING)
+            playing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await playing
+            assert listener.service.status.state is PlaybackState.IDLE
+
+    run(scenario())
+
+
+def test_stop_is_silent_and_forgets_the_recording(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", noise(5.0)))
+            await listener.pull(1000)
+            listener.service.stop()
+            assert listener.service.status == PlaybackStatus()
+            listener.output.pull(100)
+            assert listener.output.pull(1000).max() == 0.0
+            listener.service.resume()
+            listener.service.pause()
+            await listener.service.seek(3.0)
+            assert listener.service.status == PlaybackStatus()
+
+    run(scenario())
+
+
+def test_leaving_ends_a_read_that_waits(run: Run, tmp_path: Path) -> None:
+    content = write(tmp_path / "made.wav", noise(4.0)).read_bytes()
+
+    async def scenario() -> None:
+        file = GrowingFile(tmp_path / "a.part", len(content))
+        file.write(content[:10_000])
+        async with playback() as listener:
+            listener.downloads.open(REF).file.set_result(file)
+            await listener.service.play(REF)
+        file.close()
+
+    run(scenario(), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "error"), [(b"RIFF", UnsupportedAudio), (b"", UnsupportedAudio), (None, StoreError)]
+)
+def test_failure_is_told_and_the_next_play_works(
+    run: Run, tmp_path: Path, content: bytes | None, error: type[Exception]
+) -> None:
+    if content is not None:
+        (tmp_path / "bad.wav").write_bytes(content)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(tmp_path / "bad.wav")
+            status = listener.service.status
+            assert status.state is PlaybackState.FAILED
+            assert isinstance(status.error, error)
+            await listener.service.play(write(tmp_path / "a.wav", noise(1.0)))
+            assert listener.service.status.state is PlaybackState.PLAYING
+            assert listener.service.status.error is None
+
+    run(scenario())
+
+
+def test_download_that_fails_is_told(run: Run) -> None:
+    async def scenario() -> None:
+        async with playback() as listener:
+            listener.downloads.open(REF).file.set_exception(RecordingMissing("not there"))
+            await listener.service.play(REF)
+            assert isinstance(listener.service.status.error, RecordingMissing)
+            assert listener.service.status.state is PlaybackState.FAILED
+
+    run(scenario())
+
+
+def test_broken_download_plays_what_came_before(run: Run, tmp_path: Path) -> None:
+    sound = noise(4.0)
+    content = write(tmp_path / "made.wav", sound).read_bytes()
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            file = GrowingFile(tmp_path / "a.part", len(content))
+            file.write(content[: 44 + 4 * 4000])
+            listener.downloads.open(REF).file.set_result(file)
+            await listener.service.play(REF)
+            file.fail(DownloadInterrupted("broke off"))
+            received = await listener.pull(4000)
+            assert np.array_equal(received[100:], sound[100:4000])
+            await listener.until_all_decoded()
+            listener.output.pull(100)
+            await listener.until_state(PlaybackState.FAILED)
+            assert isinstance(listener.service.status.error, DownloadInterrupted)
+            assert listener.service.status.position_s == 0.5
+            file.close()
+
+    run(scenario())
+
+
+def test_cut_file_tells_what_it_claims_and_what_is_there(run: Run, tmp_path: Path) -> None:
+    content = write(tmp_path / "made.wav", noise(1.0)).read_bytes()
+    (tmp_path / "a.wav").write_bytes(content[: 44 + 16_000])
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(tmp_path / "a.wav")
+            status = listener.service.status
+            assert status.info is not None
+            assert (status.info.length_s, status.length_s) == (1.0, 0.5)
+            await listener.pull(4000)
+            listener.output.pull(10)
+            assert (await listener.until_state(PlaybackState.ENDED)).position_s == 0.5
+
+    run(scenario())
+
+
+def test_computer_without_sound_says_so_and_still_draws(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        output = FakeOutput()
+        output.refusal = NoOutputDevice("the computer has no sound output")
+        async with playback(output) as listener:
+            await listener.service.play(write(tmp_path / "a.wav", noise(1.0)))
+            assert isinstance(listener.service.status.error, NoOutputDevice)
+            assert listener.service.status.info is not None
+            await listener.until(lambda _: bool(listener.waveforms))
+            output.refusal = None
+            await listener.service.play(tmp_path / "a.wav")
+            assert listener.service.status.state is PlaybackState.PLAYING
+
+    run(scenario())
+
+
+def test_lost_device_pauses_and_play_goes_on_at_the_same_place(run: Run, tmp_path: Path) -> None:
+    sound = noise(5.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", sound))
+            await listener.pull(8000)
+            listener.output.lose()
+            status = await listener.until_state(PlaybackState.PAUSED)
+            assert isinstance(status.error, OutputFailed)
+            assert status.position_s == 1.0
+            listener.output.refusal = NoOutputDevice("none")
+            listener.service.resume()
+            status = await listener.until(lambda status: isinstance(status.error, NoOutputDevice))
+            assert (status.state, status.position_s) == (PlaybackState.PAUSED, 1.0)
+            listener.output.refusal = None
+            listener.service.resume()
+            assert listener.service.status.error is None
+            await until_true(lambda: listener.output.is_started)
+            await listener.until_ahead(1000)
+            received = await listener.pull(1000)
+            faded = 40
+            assert place_of(received[100:], sound) == 8100 - faded
+
+    run(scenario())
+
+
+def test_device_that_hangs_is_lost(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", noise(5.0)))
+            listener.output.is_stalled = True
+            assert isinstance((await listener.until_state(PlaybackState.PAUSED)).error, OutputFailed)
+
+    run(scenario())
+
+
+def test_waveform_is_published_and_taken_away(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", noise(2.0)))
+            await listener.until(
+                lambda _: (
+                    bool(listener.waveforms)
+                    and listener.waveforms[-1] is not None
+                    and listener.waveforms[-1].known_s == 2.0
+                )
+            )
+            assert listener.service.waveform is listener.waveforms[-1]
+            listener.service.stop()
+            assert listener.waveforms[-1] is None
+
+    run(scenario())
+
+
+def test_volume_is_kept_for_the_next_recording(run: Run, tmp_path: Path) -> None:
+    sound = noise(2.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            listener.service.set_volume(0.5)
+            await listener.service.play(write(tmp_path / "a.wav", sound))
+            assert listener.service.status.volume == 0.5
+            received = await listener.pull(1000)
+            assert np.allclose(received[100:], sound[100:1000] * 0.5)
+            listener.service.set_volume(7.0)
+            assert listener.service.status.volume == 1.0
+
+    run(scenario())
+
+
+def test_position_is_published_while_playing(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", noise(5.0)))
+            await listener.pull(1600)
+            await listener.until(lambda status: status.position_s == 0.2)
+            await listener.pull(1600)
+            await listener.until(lambda status: status.position_s == 0.4)
+
+    run(scenario())
