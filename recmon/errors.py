@@ -216,6 +216,30 @@ class CallNotFound(RecmonError):
         self.call_id = call_id
 
 
+class CheckFailed(RecmonError):
+    """The check of a server found something wrong; its steps have told what.
+
+    Attributes:
+        servers: names of the servers in the settings.
+    """
+
+    def __init__(self, servers: tuple[str, ...]) -> None:
+        super().__init__(f"something is wrong with {', '.join(servers)}; see the steps")
+        self.servers = servers
+
+
+class NothingImported(RecmonError):
+    """Nothing of what was to be imported is a call that can be read.
+
+    Attributes:
+        paths: the files and folders, as text.
+    """
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        super().__init__(f"no call could be read from {', '.join(paths)}")
+        self.paths = paths
+
+
 class QueryError(RecmonError):
     """A search text cannot be understood.
 

@@ -76,7 +76,6 @@ class Decoder:
         self._sound: _SoundReader | None = None
         self._layout: SampleLayout | None = None
         self._info: AudioInfo | None = None
-        self._sound_size: int | None = None
         self._position = 0
         self._is_aborted = False
 

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LATENCY_S = 0.02
-"""Asked of the device: short enough for a click to feel immediate, long enough for a busy interpreter."""
+LATENCY_S = 0.1
+"""Asked of the device: a busy interpreter or machine is late by less than this.
+
+Not between 0.04 and 0.06: there ALSA's way to PulseAudio, at 8 kHz, can fall into underflows without end.
+"""
 
 REST_AFTER_S = 300.0
 """With nothing to play for this long the stream stops, so that the device may sleep."""

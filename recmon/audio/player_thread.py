@@ -183,7 +183,8 @@ class PlayerThread:
             self._tell(PlayerEvent.DEVICE_LOST, error)
 
     def _on_drained(self) -> None:
-        if self._stage is not _Stage.DONE:
+        if self._stage is not _Stage.DONE or self._state.sought_s is not None:
+            # It goes on, or will with the next command: a jump came as the last frames were heard.
             return
         self._buffer.hold()
         if self._failure is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from recmon import __version__
 
@@ -52,6 +53,19 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     watch.add_argument("--json", action="store_true", help="one JSON object per line")
     _add_duration(watch)
 
+    check = commands.add_parser(
+        "check",
+        parents=[common],
+        help="test servers step by step",
+        description="Tests each server step by step: name, TCP, TLS, first answer, login. Says what to do "
+        "about a failure. Sends each request once; a CC-FS server gets one signed request.",
+    )
+    check.add_argument("servers", nargs="*", metavar="SERVER", help="names in the settings (all)")
+    check.add_argument("--json", action="store_true", help="one JSON object per step")
+    check.add_argument(
+        "--path", metavar="P", help="ask CC-FS for this recording instead of one that should not exist"
+    )
+
     search = commands.add_parser("search", parents=[common], help="list past calls, newest first")
     search.add_argument("query", nargs="*", metavar="QUERY", help="number or name parts; see docs/search.md")
     form = search.add_mutually_exclusive_group()
@@ -74,6 +88,25 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     _add_place(play)
     play.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="begin at this second")
     play.add_argument("--json", action="store_true", help="one line when the first sample leaves")
+
+    import_ = commands.add_parser(
+        "import",
+        parents=[common],
+        help="read archives and call lists into the history",
+        description="A folder is read as an archive, with all folders in it: metadata files, and the "
+        "recordings beside them, which stay where they are. A file is a metadata file (.xml) or a call list: "
+        "JSON lines as `search --json` prints them, or CSV with a header. Nothing is changed in any of them.",
+    )
+    import_.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folder or file")
+    import_.add_argument(
+        "--server", type=_server, metavar="NAME", help="whose calls an archive holds (the folder's name)"
+    )
+    import_.add_argument(
+        "--zone",
+        type=_zone,
+        metavar="ZONE",
+        help="time zone of an archive's times, such as Europe/Berlin (that of the server, or UTC)",
+    )
 
     return parser.parse_args(words)
 
@@ -135,6 +168,21 @@ def _whole(text: str, *, least: int, most: int, what: str) -> int:
     if value != int(value):
         raise argparse.ArgumentTypeError(f"{what} must be a whole number, not {text}")
     return int(value)
+
+
+def _server(text: str) -> str:
+    if not text.strip() or "/" in text:
+        raise argparse.ArgumentTypeError(f"a server's name is not empty and has no slash: {text!r}")
+    return text
+
+
+def _zone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time zone; they have names such as UTC and Europe/Berlin"
+        ) from None
 
 
 def _port(text: str) -> int:

@@ -1,18 +1,16 @@
-"""What the commands share: output lines, errors as sentences, and the opened program."""
+"""What the commands share: output lines, errors as sentences, the local time zone."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from recmon.app import Services, open_services, read_settings
 from recmon.domain.lines import json_line
 from recmon.errors import RecmonError
-from recmon.logs import configure, printable
+from recmon.logs import printable
 from recmon.paths import DataDir, default_data_dir
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -73,13 +71,3 @@ def data_dir_of(options: argparse.Namespace) -> DataDir:
         StoreError: it cannot be made.
     """
     return DataDir(options.data_dir or default_data_dir())
-
-
-@asynccontextmanager
-async def opened(options: argparse.Namespace, *, watches: bool = False) -> AsyncIterator[Services]:
-    """Open the services as the common options say."""
-    settings = read_settings(options.settings)
-    data_dir = data_dir_of(options)
-    configure(data_dir, options.log_level or "warning")
-    async with open_services(settings, data_dir, watches=watches) as services:
-        yield services

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import inspect
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from recmon.cli.arguments import parse_arguments
@@ -18,33 +19,14 @@ from recmon.cli.console import (
     tell,
     tell_error,
 )
-from recmon.cli.demo import demo
-from recmon.cli.history import search, show
-from recmon.cli.recordings import fetch, play
-from recmon.cli.simulate import simulate
-from recmon.cli.watch import watch
-from recmon.cli.window import open_window
 from recmon.errors import RecmonError, SettingsError
-
-_ASYNC: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = {
-    "watch": watch,
-    "search": search,
-    "show": show,
-    "fetch": fetch,
-    "play": play,
-    "simulate": simulate,
-}
 
 
 def main(words: list[str] | None = None) -> int:
     """Run the program with the given words (those of the process by default) and return its exit code."""
     options = parse_arguments(sys.argv[1:] if words is None else words)
     try:
-        if options.command is None:
-            return open_window(options)
-        if options.command == "demo":
-            return demo(options)
-        return asyncio.run(_ASYNC[options.command](options))
+        return _run(options)
     except UsageError as error:
         tell(f"recmon: {error}")
         return EXIT_USAGE
@@ -61,3 +43,55 @@ def main(words: list[str] | None = None) -> int:
         # The reader of our output has gone; nothing more can be said there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+
+
+def _run(options: argparse.Namespace) -> int:
+    result = _command(options.command)(options)
+    return int(asyncio.run(result) if inspect.iscoroutine(result) else result)
+
+
+def _command(name: str | None) -> Callable[[argparse.Namespace], Any]:
+    """Return a command, loaded only now: the window must not wait for what the others need."""
+    match name:
+        case None:
+            from recmon.cli.window import open_window
+
+            return open_window
+        case "demo":
+            from recmon.cli.demo import demo
+
+            return demo
+        case "simulate":
+            from recmon.cli.simulate import simulate
+
+            return simulate
+        case "watch":
+            from recmon.cli.watch import watch
+
+            return watch
+        case "check":
+            from recmon.cli.check import check
+
+            return check
+        case "search":
+            from recmon.cli.history import search
+
+            return search
+        case "show":
+            from recmon.cli.history import show
+
+            return show
+        case "fetch":
+            from recmon.cli.recordings import fetch
+
+            return fetch
+        case "play":
+            from recmon.cli.recordings import play
+
+            return play
+        case "import":
+            from recmon.cli.importing import import_paths
+
+            return import_paths
+        case _:
+            raise UsageError(f"there is no command {name}")

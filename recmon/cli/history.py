@@ -5,32 +5,19 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from recmon.app import Services, utc_now
-from recmon.cli.console import EXIT_DONE, LOCAL_ZONE, opened, print_line, print_object, tell
+from recmon.cli.console import EXIT_DONE, LOCAL_ZONE, print_line, print_object, tell
+from recmon.cli.opening import opened
 from recmon.domain.calls import Call, CallKey, Party
-from recmon.domain.lines import call_object, spreadsheet_cell, time_text
+from recmon.domain.lines import call_object, time_text
 from recmon.domain.query import parse_query
+from recmon.domain.tables import CSV_COLUMNS, call_row
 from recmon.errors import CallNotFound, RecordingMissing
 from recmon.logs import mask, printable
 
-CSV_COLUMNS = (
-    "server",
-    "native_id",
-    "direction",
-    "from_number",
-    "from_name",
-    "to_number",
-    "to_name",
-    "started_at",
-    "answered_at",
-    "ended_at",
-    "duration_s",
-    "cause",
-    "tags",
-)
 PAGE = 500
 """Calls asked of the database at a time."""
 
@@ -56,7 +43,8 @@ async def search(options: argparse.Namespace) -> int:
     elif options.csv:
         print_line(_csv(calls))
     else:
-        _print_table(calls)
+        for line in _table(calls):
+            print_line(line)
         tell(f"{len(calls)} of {total} calls; times in {LOCAL_ZONE.tzname(datetime.now())}")
     return EXIT_DONE
 
@@ -71,7 +59,7 @@ async def show(options: argparse.Namespace) -> int:
             if not messages:
                 tell("recmon: no message is stored for this call (it was imported, or stored long ago)")
             for message in messages:
-                tell(f"-- {time_text(message.received_at)} {message.kind}, {len(message.data)} bytes")
+                tell(f"-- {time_text(message.received_at)} {message.kind.value}, {len(message.data)} bytes")
                 print_line(mask(message.data.decode("utf-8", "backslashreplace")))
             return EXIT_DONE
         print_line("\n".join(_details(call, services)))
@@ -139,60 +127,34 @@ def _moment(at: datetime | None) -> str:
     return "unknown" if at is None else f"{at.astimezone(LOCAL_ZONE):%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _print_table(calls: Sequence[Call]) -> None:
-    # Here and not above: it takes a tenth of a second to load, and only this output needs it.
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("Started", "From", "To", "Direction"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("Duration", justify="right")
-    table.add_column("Cause")
-    table.add_column("Id", no_wrap=True, overflow="fold")
-    for call in calls:
-        started = (
-            "" if call.started_at is None else f"{call.started_at.astimezone(LOCAL_ZONE):%d %b %H:%M:%S}"
-        )
-        length = (
-            "" if call.duration_s is None else f"{call.duration_s // 60:.0f}:{call.duration_s % 60:02.0f}"
-        )
-        cells = (
-            started,
-            _party(call.caller),
-            _party(call.callee),
+def _table(calls: Sequence[Call]) -> Iterator[str]:
+    """Yield a line for each call, in columns; what servers say is shown as it is, on one line."""
+    rows = [
+        [
+            "" if call.started_at is None else f"{call.started_at.astimezone(LOCAL_ZONE):%Y-%m-%d %H:%M:%S}",
+            "" if call.duration_s is None else _clock(call.duration_s),
             call.direction.value,
-            length,
-            call.cause or "",
+            printable(f"{_party(call.caller)} → {_party(call.callee)}", 80),
             str(call.key),
+        ]
+        for call in calls
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)] if rows else []
+    for started, length, direction, parties, key in rows:
+        yield (
+            f"{started:<{widths[0]}}  {length:>{widths[1]}}  {direction:<{widths[2]}}"
+            f"  {parties:<{widths[3]}}  {printable(key)}"
         )
-        # Text and not str: what servers say is shown as it is, never read as rich's markup.
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    Console(highlight=False).print(table)
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
 def _csv(calls: Sequence[Call]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    for call in calls:
-        values = (
-            call.key.server,
-            call.key.native_id,
-            call.direction.value,
-            call.caller.number,
-            call.caller.name,
-            call.callee.number,
-            call.callee.name,
-            *(
-                "" if at is None else time_text(at)
-                for at in (call.started_at, call.answered_at, call.ended_at)
-            ),
-            "" if call.duration_s is None else f"{call.duration_s:.3f}",
-            call.cause or "",
-            " ".join(call.tags),
-        )
-        writer.writerow([spreadsheet_cell(value) for value in values])
+    writer.writerows(map(call_row, calls))
     return out.getvalue().rstrip("\n")

@@ -7,8 +7,9 @@ import asyncio
 from pathlib import Path
 
 from recmon.app import Services
-from recmon.cli.console import EXIT_DONE, UsageError, opened, print_line, print_object, tell
+from recmon.cli.console import EXIT_DONE, UsageError, print_line, print_object, tell
 from recmon.cli.history import parse_call_id
+from recmon.cli.opening import opened
 from recmon.cli.progress import shown_progress
 from recmon.domain.calls import RecordingRef, ServerId
 from recmon.domain.recordings import LocatorKind

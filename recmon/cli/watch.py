@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections import OrderedDict
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from recmon.app import Services, utc_now
-from recmon.cli.console import EXIT_DONE, opened, print_line, print_object, tell
+from recmon.cli.console import EXIT_DONE, print_line, print_object, tell
+from recmon.cli.opening import opened
 from recmon.domain import lines
 from recmon.domain.callbook import REMEMBERED_FINISHED, CallBookChange
 from recmon.domain.calls import Call, CallKey, CallState, Party
 from recmon.domain.events import Unrecognised
 from recmon.logs import printable
 from recmon.services.monitor import Gap, Heard, LinkState, ServerStatus
+
+T = TypeVar("T")
 
 
 async def watch(options: argparse.Namespace) -> int:
@@ -50,17 +54,31 @@ def printer_for(options: argparse.Namespace) -> Printer:
 async def print_news(services: Services, printer: Printer, for_s: float | None) -> None:
     """Print what is known now, and then all news for `for_s` seconds (None: until cancelled)."""
     news = _News(printer)
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def printing(tell: Callable[[T], None]) -> Callable[[T], None]:
+        def told(what: T) -> None:
+            try:
+                if not ended.done():
+                    tell(what)
+            except BrokenPipeError as error:
+                # Who publishes the news must not learn of our reader's leaving; whoever waits here must.
+                ended.set_exception(error)
+
+        return told
+
     for status in services.monitor.statuses():
-        news.on_status(status)
+        if not status.watches:
+            news.on_status(status)
     subscriptions = [
-        services.monitor.status_changed.subscribe(news.on_status),
-        services.book.changed.subscribe(news.on_calls),
-        services.monitor.gap_changed.subscribe(printer.gap),
-        services.monitor.heard.subscribe(news.on_heard),
+        services.monitor.status_changed.subscribe(printing(news.on_status)),
+        services.book.changed.subscribe(printing(news.on_calls)),
+        services.monitor.gap_changed.subscribe(printing(printer.gap)),
+        services.monitor.heard.subscribe(printing(news.on_heard)),
     ]
     try:
         async with asyncio.timeout(for_s):
-            await asyncio.Event().wait()
+            await ended
     except TimeoutError:
         pass
     finally:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
-from recmon.app import Services, open_services, read_settings
 from recmon.cli.console import data_dir_of
 from recmon.logs import configure
+
+if TYPE_CHECKING:
+    from recmon.app import Services
 
 
 def open_window(options: argparse.Namespace, *, title: str = "recmon") -> int:
@@ -19,6 +22,9 @@ def open_window(options: argparse.Namespace, *, title: str = "recmon") -> int:
     configure(data_dir, options.log_level or "warning")
 
     def open_all() -> AbstractAsyncContextManager[Services]:
+        # Here and not above: the window is painted first, and calls this in a worker thread.
+        from recmon.app import open_services, read_settings
+
         return open_services(read_settings(options.settings), data_dir)
 
     return run(open_all, state_file=data_dir.window_state, title=title)

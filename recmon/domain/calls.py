@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import NewType
 
 from recmon.domain.cdr import EMPTY_CDR, CdrRecord
+
+TOLD_AT_ONCE = timedelta(seconds=5)
+"""A start heard of within this time was told as it happened."""
 
 ServerId = NewType("ServerId", str)
 """A server's unique name in the settings."""
@@ -129,8 +132,12 @@ class Call:
     def running_s(self, now: datetime) -> float | None:
         """Seconds that an ongoing call has lasted at `now`, never negative; None when its start is unknown.
 
-        A start seen live is counted by our own clock: a server whose clock is wrong cannot falsify it.
+        A start told as it happened is counted by our own clock, so that a small difference between the
+        clocks cannot show; a call told later, because it went on already, by the server's.
         """
-        begun = self.received_at if self.start_seen else self.started_at
-        begun = begun or self.started_at
+        begun, heard = self.started_at, self.received_at
+        if begun is None:
+            begun = heard if self.start_seen else None
+        elif heard is not None and begun > heard - TOLD_AT_ONCE:
+            begun = heard
         return None if begun is None else max(0.0, (now - begun).total_seconds())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,9 @@ from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, Reco
 from recmon.domain.cdr import CdrRecord
 from recmon.domain.conditions import storable
 
-_FORMULA_STARTS = ("=", "+", "-", "@")
+FORMULA_STARTS = ("=", "+", "-", "@")
+"""What begins a formula for a spreadsheet."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -96,6 +98,30 @@ def parse_call_object(values: Mapping[str, Any]) -> Call:
     )
 
 
+def read_call_lines(numbered: Iterable[tuple[int, str]]) -> tuple[list[Call], list[str]]:
+    """Read calls from lines of JSON; empty lines are passed over.
+
+    Args:
+        numbered: each line with its number.
+
+    Returns:
+        The calls, and for each line that is none what is wrong with it.
+    """
+    calls: list[Call] = []
+    problems: list[str] = []
+    for number, line in numbered:
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+            if not isinstance(values, dict):
+                raise ValueError("not a JSON object")
+            calls.append(parse_call_object(values))
+        except (ValueError, RecursionError) as error:
+            problems.append(f"line {number}: {error}")
+    return calls, problems
+
+
 def link_line(
     at: datetime,
     server: str,
@@ -149,7 +175,7 @@ def unrecognised_line(
 def spreadsheet_cell(text: str) -> str:
     """Return a text for a table that a spreadsheet may open: one line, and never a formula."""
     line = " ".join(text.split()) if any(mark in text for mark in "\t\r\n") else text
-    return f"'{line}" if line.startswith(_FORMULA_STARTS) else line
+    return f"'{line}" if line.startswith(FORMULA_STARTS) else line
 
 
 def _line(at: datetime, server: str, type_name: str, further: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,7 +233,7 @@ def _duration(values: Mapping[str, Any]) -> timedelta | None:
     value = values.get("duration_s")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
         raise ValueError("duration_s is not a number of seconds")
     return timedelta(milliseconds=round(value * 1000))
 

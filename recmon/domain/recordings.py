@@ -15,11 +15,15 @@ _PLACEHOLDER = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
 
 
 class LocatorKind(Enum):
-    """How a recordings server is asked for a recording (contract.md, section 3)."""
+    """How a recordings server is asked for a recording (contract.md, section 3).
+
+    `FILE` is a file of an imported folder, on this computer: no server is asked, and no template makes it.
+    """
 
     PATH = "path"
     FOLDER = "folder"
     CALL_ID = "call_id"
+    FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,22 @@ def parse_locator(locator: str) -> tuple[LocatorKind, str]:
     if not separator or not value:
         raise ValueError(f"not a recording locator: {locator!r}")
     return LocatorKind(kind), value
+
+
+def file_recording(server: ServerId, path: str) -> RecordingRef:
+    """Return the handle of a recording that lies on this computer.
+
+    Args:
+        server: of the call.
+        path: absolute.
+    """
+    return RecordingRef(server, f"{LocatorKind.FILE.value}:{path}")
+
+
+def file_of(ref: RecordingRef) -> str | None:
+    """Return the path of a recording that lies on this computer, or None for one on a server."""
+    kind, _, path = ref.locator.partition(":")
+    return path if kind == LocatorKind.FILE.value else None
 
 
 def _values(call: Call) -> Mapping[str, str | datetime | None]:

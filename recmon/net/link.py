@@ -16,9 +16,8 @@ from recmon.errors import (
     ConnectionLost,
     IdleTimeout,
     RequestRefused,
-    UnexpectedMessage,
 )
-from recmon.logs import mask, printable
+from recmon.logs import printable
 from recmon.net.backoff import CONNECTS_PER_S
 from recmon.net.names import Lookup, addresses_of, system_lookup
 from recmon.net.stream import IncomingBytes
@@ -199,7 +198,6 @@ class _Link:
         self._received = received
         self._loop = asyncio.get_running_loop()
         self._supervision = Supervision(limits, self._loop.time())
-        self._head = b""
 
     async def run(self, turns: LoopTurns) -> Never:
         self._codec.start()
@@ -219,14 +217,6 @@ class _Link:
                 raise self._supervision.failure(self._server)
 
     def _take_in(self, data: bytes) -> None:
-        if not self._supervision.is_subscribed and len(self._head) < _HEAD_SIZE:
-            self._head += data[:_HEAD_SIZE]
-            if foreign := _foreign_protocol(self._head):
-                raise UnexpectedMessage(
-                    f"this is not a recording server's event port: {foreign}",
-                    excerpt=printable(mask(data[:_EXCERPT_SIZE].decode("utf-8", "replace"))),
-                    offset=0,
-                )
         self._deliver(self._codec.receive_data(data, self._now()))
         self._stream.send(self._codec.data_to_send())
 
@@ -248,10 +238,10 @@ class _Link:
         if isinstance(error, ssl.SSLError):
             raise tls_failure(self._server, error) from error
         what = (
-            "the server closed the connection" if error is None else f"the connection broke: {_words(error)}"
+            "the server closed the connection" if error is None else f"the connection broke ({_words(error)})"
         )
         if not self._supervision.is_subscribed:
-            what += f" before it accepted the subscription; {NOT_SUBSCRIBED_HINT}"
+            what += f" before the subscription was accepted; {NOT_SUBSCRIBED_HINT}"
         raise ConnectionLost(self._server, what) from error
 
 
@@ -312,22 +302,6 @@ def _probe_when_idle(connection: socket.socket) -> None:
     for name, value in TCP_KEEPALIVE:
         if hasattr(socket, name):  # not every system can set each of them
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-_HEAD_SIZE = 16
-_EXCERPT_SIZE = 200
-
-
-def _foreign_protocol(head: bytes) -> str:
-    """Name what is certainly no event stream, by its first bytes; empty where that is open."""
-    start = head.lstrip().lower()
-    if start.startswith((b"http/", b"<html", b"<!doctype html")):
-        return "HTTP answered"
-    if head.startswith((b"\x15\x03", b"\x16\x03")):
-        return "TLS answered; if it should be used, set tls = true"
-    if start.startswith(b"ssh-"):
-        return "SSH answered"
-    return ""
 
 
 def _words(error: BaseException) -> str:

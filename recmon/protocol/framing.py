@@ -9,44 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from recmon.errors import MessageTooLong
 from recmon.logs import mask, printable
+from recmon.protocol import marks
 
 MESSAGE_LIMIT = 1024 * 1024
 """Largest document in bytes (verba.md 2.1, rule 6)."""
 
 _LONGEST_NAME = 255
-# Marks stand behind a common `<`, which the search then jumps to.
-_DECLARATION = rb"\?xml\s"
-# A processing instruction that is certainly not an XML declaration, however few bytes have arrived.
-_INSTRUCTION = rb"\?(?:[^x]|x[^m]|xm[^l]|xml\S)"
-_TYPES = rb"!(?i:DOCTYPE|ENTITY)"
-_PROLOG = re.compile(
-    rb"<(?:(?P<declaration>%b)|(?P<comment>!--)|(?P<types>%b)|(?P<instruction>%b)|(?P<root>[A-Za-z_:\x80-\xff]))"
-    % (_DECLARATION, _TYPES, _INSTRUCTION)
-)
-_TYPES_INSIDE = re.compile(
-    rb"<(?:(?P<declaration>%b)|(?P<comment>!--)|(?P<instruction>%b))|(?P<quote>[\"'])|(?P<mark>[\[\]>])"
-    % (_DECLARATION, _INSTRUCTION)
-)
-_NAME_END = re.compile(rb"[\s/<>]")
-_TAG = re.compile(rb"[<>\"']")
-_VALUE_END = {
-    quote: re.compile(rb"%b|<(?P<declaration>%b)" % (quote, _DECLARATION)) for quote in (b'"', b"'")
-}
-_COMMENT_END = re.compile(rb"-->|<(?P<declaration>%b)" % _DECLARATION)
-_CDATA_END = re.compile(rb"\]\]>|<(?P<declaration>%b)" % _DECLARATION)
-_INSTRUCTION_END = re.compile(rb"\?>|<(?P<declaration>%b)" % _DECLARATION)
-_NOT_SPACE = re.compile(rb"\S")
-# From a tag's `<`: an attribute value that was opened and not closed. A quote opens one only behind `=`.
-_OPEN_VALUE = re.compile(rb"<(?:[^>=]|=\s*\"[^\"]*\"|=\s*'[^']*'|=(?!\s*[\"']))*+=\s*([\"'])")
-_EMPTY_ROOT = re.compile(rb"<[^<>]*>\s*")
-_KEPT = 16
-"""Bytes before the end of the buffer where the longest fixed mark could have begun."""
-
-_WIDE = ("utf-16-le", "utf-16-be")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +35,6 @@ class Document:
     data: bytes
     is_cut: bool = False
     declares_types: bool = False
-
-
-@lru_cache(maxsize=64)
-def _content_marks(name: bytes) -> re.Pattern[bytes]:
-    own = re.escape(name)
-    return re.compile(
-        rb"<(?:(?P<close>/%b(?=[\s>]))|(?P<nested>%b[\s/>])|(?P<declaration>%b)|(?P<comment>!--)"
-        rb"|(?P<cdata>!\[CDATA\[)|(?P<types>%b)|(?P<instruction>%b))"
-        % (own, own, _DECLARATION, _TYPES, _INSTRUCTION)
-    )
 
 
 class DocumentScanner:
@@ -108,28 +69,14 @@ class DocumentScanner:
         self._in_subset = False
         self._is_root_tag = True
         self._hidden_declaration: int | None = None
-        self._section_end = _COMMENT_END
-        self._value_end = _VALUE_END[b'"']
+        self._section_end = marks.COMMENT_END
+        self._value_end = marks.VALUE_END[b'"']
         self._after: Callable[[], Document | bool] = self._junk
         self._after_types: Callable[[], Document | bool] = self._prolog
-        self._wide = _WIDE[0]
-        self._wide_roots: dict[str, re.Pattern[bytes]] = {}
-        self._start = re.compile(
-            rb"<(?:(?P<declaration>%b)|(?P<comment>!--)|(?P<types>%b)|(?P<root>%b))|(?P<little>%b)|(?P<big>%b)"
-            % (
-                _DECLARATION,
-                _TYPES,
-                b"|".join(re.escape(root.encode()) for root in roots),
-                *(
-                    b"|".join(re.escape(begin.encode(w)) for begin in ("<?xml", f"<{roots[0]}"))
-                    for w in _WIDE
-                ),
-            )
-        )
-        for wide in _WIDE:
-            names = b"|".join(re.escape(root.encode(wide)) for root in sorted(roots, key=len, reverse=True))
-            self._wide_roots[wide] = re.compile(re.escape("<".encode(wide)) + rb"(?P<name>%b)" % names)
-        self._start_kept = max(_KEPT, 2 * max(map(len, roots)) + 2)
+        self._wide = marks.WIDE[0]
+        self._start = marks.start_of_document(tuple(roots))
+        self._wide_roots = {encoding: marks.wide_root(tuple(roots), encoding) for encoding in marks.WIDE}
+        self._start_kept = max(marks.KEPT, 2 * max(map(len, roots)) + 2)
         self._scan: Callable[[], Document | bool] = self._junk
 
     def feed(self, data: bytes) -> None:
@@ -197,11 +144,11 @@ class DocumentScanner:
         follows_open_root = self._follows_open_root
         document = self._close(end, is_cut=True)
         # verba.md 3.5, GetMarkers: the root is closed by a second start tag, which is no document of its own.
-        if follows_open_root and _EMPTY_ROOT.fullmatch(document.data):
+        if follows_open_root and marks.EMPTY_ROOT.fullmatch(document.data):
             return None
         return document
 
-    def _search(self, pattern: re.Pattern[bytes], kept: int = _KEPT) -> re.Match[bytes] | None:
+    def _search(self, pattern: re.Pattern[bytes], kept: int = marks.KEPT) -> re.Match[bytes] | None:
         """Find the next mark; where there is none, remember how far the buffer was looked through."""
         found = pattern.search(self._buffer, self._position)
         if found is None:
@@ -228,12 +175,11 @@ class DocumentScanner:
         elif kind == "types":
             self._enter_types(self._prolog)
         elif kind == "root":
-            self._position = found.start() + 1
-            self._scan = self._root_name
+            self._enter_root(found.start())
         elif kind == "declaration":
             self._scan = self._prolog
         else:
-            self._wide = _WIDE[0 if kind == "little" else 1]
+            self._wide = marks.WIDE[0 if kind == "little" else 1]
             self._scan = self._wide_root
         return True
 
@@ -242,7 +188,7 @@ class DocumentScanner:
         self._begin = self._position = position
 
     def _junk_comment(self) -> Document | bool:
-        found = self._search(_COMMENT_END)
+        found = self._search(marks.COMMENT_END)
         if found is None:
             self._skip_to(self._position)
             return False
@@ -254,7 +200,7 @@ class DocumentScanner:
     # Before the root, and its start tag
 
     def _prolog(self) -> Document | bool:
-        found = self._search(_PROLOG)
+        found = self._search(marks.PROLOG)
         if found is None:
             return False
         kind = found.lastgroup
@@ -262,17 +208,29 @@ class DocumentScanner:
         if kind == "declaration":
             return self._cut(found.start()) or True
         if kind == "root":
-            self._position = found.start() + 1
-            self._scan = self._root_name
+            self._enter_root(found.start())
         elif kind == "types":
             self._enter_types(self._prolog)
         else:
-            self._enter_section(_COMMENT_END if kind == "comment" else _INSTRUCTION_END, self._prolog)
+            self._enter_section(
+                marks.COMMENT_END if kind == "comment" else marks.INSTRUCTION_END, self._prolog
+            )
         return True
+
+    def _enter_root(self, at: int) -> None:
+        # Nearly all documents have a bare root tag: this spares them two steps.
+        found = marks.BARE_ROOT.match(self._buffer, at)
+        if found is None:
+            self._position = at + 1
+            self._scan = self._root_name
+        else:
+            self._name = found.group(1)
+            self._position = self._content_begin = found.end()
+            self._scan = self._content
 
     def _root_name(self) -> Document | bool:
         # The name begins behind the last `<`; the position moves on through it.
-        found = self._search(_NAME_END, kept=0)
+        found = self._search(marks.NAME_END, kept=0)
         if found is None:
             return False
         begin = self._buffer.rfind(b"<", self._begin, found.start()) + 1
@@ -284,7 +242,7 @@ class DocumentScanner:
         return True
 
     def _tag(self) -> Document | bool:
-        found = self._search(_TAG, kept=0)
+        found = self._search(marks.TAG, kept=0)
         if found is None:
             return False
         at, mark = found.start(), found.group()
@@ -308,7 +266,7 @@ class DocumentScanner:
     # Inside the root
 
     def _content(self) -> Document | bool:
-        found = self._search(_content_marks(self._name), kept=max(_KEPT, len(self._name) + 3))
+        found = self._search(marks.in_content(self._name), kept=max(marks.KEPT, len(self._name) + 3))
         if found is None:
             return False
         kind, at = found.lastgroup, found.start()
@@ -320,6 +278,8 @@ class DocumentScanner:
             self._position = at
             self._enter_value(value, self._tag)
         elif kind == "close":
+            if self._buffer[found.end() - 1] == ord(">"):
+                return self._close(found.end())
             self._position = found.end()
             self._scan = self._root_end
         elif kind == "nested":
@@ -333,8 +293,8 @@ class DocumentScanner:
             if kind == "types":
                 self._enter_types(self._content)
             else:
-                ends = {"comment": _COMMENT_END, "cdata": _CDATA_END}
-                self._enter_section(ends.get(kind or "", _INSTRUCTION_END), self._content)
+                ends = {"comment": marks.COMMENT_END, "cdata": marks.CDATA_END}
+                self._enter_section(ends.get(kind or "", marks.INSTRUCTION_END), self._content)
         return True
 
     def _open_value(self, at: int) -> bytes | None:
@@ -346,11 +306,11 @@ class DocumentScanner:
         stretch = bytes(self._buffer[begin:at])
         if b"=" not in stretch:
             return None
-        found = _OPEN_VALUE.match(stretch)
+        found = marks.OPEN_VALUE.match(stretch)
         return found.group(1) if found else None
 
     def _root_end(self) -> Document | bool:
-        found = self._search(_NOT_SPACE, kept=0)
+        found = self._search(marks.NOT_SPACE, kept=0)
         if found is None:
             return False
         return self._close(found.end() if found.group() == b">" else found.start())
@@ -358,7 +318,7 @@ class DocumentScanner:
     # What hides marks
 
     def _enter_value(self, quote: bytes, after: Callable[[], Document | bool]) -> None:
-        self._value_end = _VALUE_END[quote]
+        self._value_end = marks.VALUE_END[quote]
         self._after = after
         self._scan = self._value
 
@@ -386,7 +346,7 @@ class DocumentScanner:
             self._position = self._content_begin = found.end()
             self._hidden_declaration = None
             self._scan = self._after
-        elif self._section_end is _INSTRUCTION_END:
+        elif self._section_end is marks.INSTRUCTION_END:
             return self._cut(found.start()) or True
         elif self._hidden_declaration is None:
             self._hidden_declaration = found.start()
@@ -402,7 +362,7 @@ class DocumentScanner:
         self._scan = self._types
 
     def _types(self) -> Document | bool:
-        found = self._search(_TYPES_INSIDE)
+        found = self._search(marks.TYPES_INSIDE)
         if found is None:
             return False
         kind, mark = found.lastgroup, found.group()
@@ -412,7 +372,9 @@ class DocumentScanner:
         if kind == "quote":
             self._enter_value(mark, self._types)
         elif kind != "mark":
-            self._enter_section(_COMMENT_END if kind == "comment" else _INSTRUCTION_END, self._types)
+            self._enter_section(
+                marks.COMMENT_END if kind == "comment" else marks.INSTRUCTION_END, self._types
+            )
         elif mark == b">":
             if not self._in_subset:
                 self._content_begin = found.end()
@@ -427,21 +389,17 @@ class DocumentScanner:
         found = self._search(self._wide_roots[self._wide], kept=self._start_kept)
         if found is None:
             return False
+        if found.lastgroup == "declaration":
+            return self._cut(found.start()) or True
         self._name = found.group("name")
         self._position = found.end()
         self._scan = self._wide_content
         return True
 
     def _wide_content(self) -> Document | bool:
-        found = self._search(_wide_marks(self._name, self._wide), kept=2 * len(self._name) + 8)
+        found = self._search(marks.in_wide_content(self._name, self._wide), kept=2 * len(self._name) + 8)
         if found is None:
             return False
         if found.lastgroup == "declaration":
             return self._cut(found.start()) or True
         return self._close(found.end())
-
-
-@lru_cache(maxsize=8)
-def _wide_marks(name: bytes, encoding: str) -> re.Pattern[bytes]:
-    end, another = ("</".encode(encoding) + name + ">".encode(encoding)), "<?xml".encode(encoding)
-    return re.compile(rb"%b|(?P<declaration><%b|%b)" % (re.escape(end), _DECLARATION, re.escape(another)))

@@ -59,7 +59,7 @@ class CallDetails:
         name = call.key.server
         server = self._servers.get(name)
         if server is None:
-            raise RecordingMissing(f"{name} is not in the settings")
+            raise RecordingMissing(f"no media here, and {name} is not in the settings")
         if server.recording is None:
             raise RecordingMissing(f"no recording place is configured for {name}")
         holder = server.recordings or name

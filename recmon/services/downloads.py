@@ -8,22 +8,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from recmon.audio.stream import GrowingFile
 from recmon.domain.calls import RecordingRef, ServerId
+from recmon.domain.recordings import file_of
 from recmon.errors import (
     AuthenticationFailed,
     DownloadInterrupted,
     DownloadPostponed,
     RecmonError,
     RecordingError,
+    RecordingMissing,
+    StoreError,
 )
 from recmon.net.http import BodyStart, HttpClient, HttpLimits
 from recmon.publisher import Publisher
@@ -152,6 +156,7 @@ class DownloadService:
         limits: deadlines of the transfers.
         reserved_bytes: disk space that downloads leave free.
         postponed_waits_s: waits before new tries when a server asks to come back later.
+        locate_file: finds, and checks, a recording that lies on this computer; without it none is opened.
 
     Attributes:
         changed: publishes the status of every download, in the event loop's thread.
@@ -166,6 +171,7 @@ class DownloadService:
         limits: HttpLimits | None = None,
         reserved_bytes: int = RESERVED_BYTES,
         postponed_waits_s: Sequence[float] = POSTPONED_WAITS_S,
+        locate_file: Callable[[RecordingRef], Awaitable[Path]] | None = None,
     ) -> None:
         self.changed: Publisher[DownloadStatus] = Publisher()
         self._sources = sources
@@ -173,6 +179,7 @@ class DownloadService:
         self._now = now
         self._limits = limits or HttpLimits()
         self._postponed_waits_s = tuple(postponed_waits_s)
+        self._locate_file = locate_file
         self._group = asyncio.TaskGroup()
         self._sites: dict[ServerId, _Site] = {}
         self._running: dict[RecordingRef, tuple[Download, asyncio.Task[Path | RecmonError]]] = {}
@@ -197,7 +204,10 @@ class DownloadService:
                 await site.close()
 
     def open(self, ref: RecordingRef) -> Download:
-        """Return the recording from the cache, its running download, or a new one."""
+        """Return the recording from the cache, its running download, or a new one.
+
+        A recording that lies on this computer is opened in place, and never copied.
+        """
         if ref in self._running:
             return self._running[ref][0]
         loop = asyncio.get_running_loop()
@@ -209,8 +219,12 @@ class DownloadService:
             download._end(path)
             return download
         download.changed.subscribe(self.changed.publish)
-        site = self._sites.setdefault(ref.server, _Site(self._now))
-        task = self._group.create_task(self._run(download, site, site.refusals))
+        if file_of(ref) is not None:
+            work = partial(self._open_file, download)
+        else:
+            site = self._sites.setdefault(ref.server, _Site(self._now))
+            work = partial(self._fetch_in_turn, download, site, site.refusals)
+        task = self._group.create_task(self._run(work))
         self._running[ref] = (download, task)
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._on_task_done(download, task))
@@ -261,17 +275,31 @@ class DownloadService:
         else:
             download._end(task.result())
 
-    async def _run(self, download: Download, site: _Site, refusals: int) -> Path | RecmonError:
+    async def _run(self, work: Callable[[], Awaitable[Path]]) -> Path | RecmonError:
         try:
-            client, source = await site.prepare(download.ref.server, self._sources, self._limits)
-            async with site.turn(refusals):
-                path = await self._fetch(download, site, client, source)
+            return await work()
         except RecmonError as error:
             return error
         except Exception as error:  # one broken transfer must not end the others; shown and logged
             _log.exception("a download failed in an unforeseen way")
             return RecordingError(f"the download failed in an unforeseen way ({type(error).__name__})")
+
+    async def _open_file(self, download: Download) -> Path:
+        if self._locate_file is None:
+            raise RecordingMissing("files of this computer are not opened here")
+        path = await self._locate_file(download.ref)
+        try:
+            file = await asyncio.to_thread(open_whole, path)
+        except StoreError as error:
+            raise RecordingMissing(f"the file cannot be opened: {error.detail}") from error
+        download._advance(file.received, file.received)
+        download._begin(file)
         return path
+
+    async def _fetch_in_turn(self, download: Download, site: _Site, refusals: int) -> Path:
+        client, source = await site.prepare(download.ref.server, self._sources, self._limits)
+        async with site.turn(refusals):
+            return await self._fetch(download, site, client, source)
 
     async def _fetch(
         self, download: Download, site: _Site, client: HttpClient, source: RecordingFlows

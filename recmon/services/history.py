@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +26,7 @@ from recmon.domain.events import (
     SubscriptionRefused,
     Unrecognised,
 )
-from recmon.domain.lines import parse_call_object
+from recmon.domain.lines import read_call_lines
 from recmon.domain.query import Query
 from recmon.errors import CallNotFound, StoreError
 from recmon.publisher import Publisher
@@ -87,14 +86,31 @@ class ImportResult:
     Attributes:
         new: calls that were not stored before.
         known: calls that were; what the import tells in addition was added to them.
-        unreadable: lines that are no call.
-        problems: of the first unreadable lines, what is wrong with them.
+        unreadable: lines and files that should be calls, and are not.
+        skipped: files of an archive that are of another kind.
+        vanished: files of an archive that were gone when they were to be read.
+        problems: of the first unreadable ones, what is wrong with them.
     """
 
     new: int = 0
     known: int = 0
     unreadable: int = 0
+    skipped: int = 0
+    vanished: int = 0
     problems: tuple[str, ...] = ()
+
+    def __add__(self, further: ImportResult) -> ImportResult:
+        return ImportResult(
+            self.new + further.new,
+            self.known + further.known,
+            self.unreadable + further.unreadable,
+            self.skipped + further.skipped,
+            self.vanished + further.vanished,
+            (self.problems + further.problems)[:KEPT_PROBLEMS],
+        )
+
+
+NOTHING = ImportResult()
 
 
 class HistoryService:
@@ -219,26 +235,30 @@ class HistoryService:
         """
         result = ImportResult()
         numbered = enumerate(lines, 1)
-        while True:
-            batch = await asyncio.to_thread(lambda: list(itertools.islice(numbered, BATCH)))
-            if not batch:
-                return result
-            calls, problems = await asyncio.to_thread(_read_calls, batch, self._now())
-            stored = await self._store_calls(calls)
-            new = sum(is_new for _, is_new in stored)
-            result = ImportResult(
-                new=result.new + new,
-                known=result.known + len(stored) - new,
-                unreadable=result.unreadable + len(problems),
-                problems=(result.problems + tuple(problems))[:KEPT_PROBLEMS],
-            )
+        while batch := await asyncio.to_thread(lambda: list(itertools.islice(numbered, BATCH))):
+            calls, problems = await asyncio.to_thread(read_call_lines, batch)
+            told = ImportResult(unreadable=len(problems), problems=tuple(problems))
+            result += told + await self.import_calls(calls)
             progress(result)
+        return result
 
-    async def _store_calls(self, calls: Sequence[Call]) -> list[tuple[Call, bool]]:
+    async def import_calls(self, calls: Sequence[Call]) -> ImportResult:
+        """Take in calls that no link told of, in one transaction; return what was new and what was known.
+
+        Raises:
+            StoreError: none of them was taken in.
+        """
         now = self._now()
-        stored = await self._database.write(lambda connection: CallStore(connection).store(calls, now))
+
+        def store(connection: Connection) -> list[tuple[Call, bool]]:
+            # They were first heard of now, unless they tell when.
+            heard = [call if call.received_at else replace(call, received_at=now) for call in calls]
+            return CallStore(connection).store(heard, now)
+
+        stored = await self._database.write(store)
         self._publish(stored)
-        return stored
+        new = sum(is_new for _, is_new in stored)
+        return ImportResult(new, len(stored) - new)
 
     async def _store_arriving(self) -> None:
         deadline: float | None = None
@@ -346,21 +366,3 @@ def _entries(server: ServerId, events: Iterable[LinkEvent]) -> Iterator[JournalE
             yield JournalEntry(
                 server, native_id, event.at, _KINDS[type(event)], event.message.offset, event.message.data
             )
-
-
-def _read_calls(numbered: Sequence[tuple[int, str]], now: datetime) -> tuple[list[Call], list[str]]:
-    calls: list[Call] = []
-    problems: list[str] = []
-    for number, line in numbered:
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-            if not isinstance(values, dict):
-                raise ValueError("not a JSON object")
-            call = parse_call_object(values)
-        except (ValueError, RecursionError) as error:
-            problems.append(f"line {number}: {error}")
-            continue
-        calls.append(call if call.received_at else replace(call, received_at=now))
-    return calls, problems

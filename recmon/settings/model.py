@@ -45,7 +45,9 @@ class SecretRef:
         # Here and not above: pydantic is slow to import, and only reading a settings file needs it.
         from pydantic_core import core_schema
 
-        return core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema())
+        from_text = core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema())
+        from_value = core_schema.union_schema([core_schema.is_instance_schema(cls), from_text])
+        return core_schema.json_or_python_schema(from_text, from_value)
 
     def __str__(self) -> str:
         return f"{self.scheme}:{self.name}"

@@ -31,7 +31,8 @@ LARGEST_FILE = 1 << 20
 
 _TOP_KEYS = ("version", "servers", "listener")
 _COMMON_KEYS = ("name", "vendor", "time_zone", "recordings", "recording")
-_KINDS = {kind.value: kind for kind in LocatorKind}
+# Files of this computer are named by an import alone, never by a template that a server's words fill.
+_KINDS = {kind.value: kind for kind in LocatorKind if kind is not LocatorKind.FILE}
 
 
 def load_settings(path: Path | None, vendors: Mapping[str, type[Any]]) -> Settings:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from recmon.domain.calls import Call, CallState, Direction, Party
+from recmon.domain.calls import Call, CallState, Direction, Party, RecordingRef
 from recmon.domain.cdr import CdrRecord
+from recmon.domain.recordings import file_of
 
 _ONGOING_RANK, _LOST_RANK, _ENDED_RANK = 0, 1, 2
 
@@ -32,7 +33,7 @@ def merged(stored: Call, told: Call) -> Call:
         cause=ahead.cause or behind.cause,
         start_seen=stored.start_seen or told.start_seen,
         is_approximate=exact.is_approximate,
-        recordings=ahead.recordings or behind.recordings,
+        recordings=_recordings(stored.recordings, told.recordings) or ahead.recordings or behind.recordings,
         tags=tuple(dict.fromkeys(stored.tags + told.tags)),
         cdr=_cdr(stored.cdr, told.cdr, told_is_ahead=ahead is told),
     )
@@ -46,6 +47,15 @@ def _rank(state: CallState) -> int:
 
 def _party(ahead: Party, behind: Party) -> Party:
     return Party(ahead.number or behind.number, ahead.name or behind.name)
+
+
+def _recordings(
+    stored: tuple[RecordingRef, ...], told: tuple[RecordingRef, ...]
+) -> tuple[RecordingRef, ...] | None:
+    """Return files of this computer together, the last told first: each may have a record of its own."""
+    if not stored or not told or None in map(file_of, stored + told):
+        return None
+    return stored if set(told) <= set(stored) else tuple(dict.fromkeys(told + stored))
 
 
 def _cdr(stored: CdrRecord, told: CdrRecord, *, told_is_ahead: bool) -> CdrRecord:

@@ -61,20 +61,20 @@ ACTIONS = (
     ActionSpec("save_recording", "&Save recording as…", "&File", ("Ctrl+S",), "save"),
     ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), needs_services=False, starts_section=True),
     ActionSpec("copy_rows", "&Copy rows", "&Edit", ("Ctrl+C",), "copy", in_table_only=True),
-    ActionSpec("select_all", "Select &all rows", "&Edit", ("Ctrl+A",), in_table_only=True),
+    ActionSpec("select_all", "Select all &rows", "&Edit", ("Ctrl+A",), in_table_only=True),
     ActionSpec("search", "&Search", "&Edit", ("Ctrl+F",), "search", starts_section=True),
-    ActionSpec("clear_search", "C&lear the search", "&Edit", ("Ctrl+Shift+F",)),
-    ActionSpec("filter_from", "Filter by the &caller", "&Edit", ("Ctrl+Shift+C",), "filter"),
-    ActionSpec("filter_to", "Filter by the c&alled party", "&Edit", ("Ctrl+Shift+T",)),
+    ActionSpec("clear_search", "Clear the searc&h", "&Edit", ("Ctrl+Shift+F",)),
+    ActionSpec("filter_from", "&Filter by the caller", "&Edit", ("Ctrl+Shift+C",), "filter"),
+    ActionSpec("filter_to", "Filter by the called &party", "&Edit", ("Ctrl+Shift+T",)),
     ActionSpec("show_live", "&Live calls", "&View", ("1",), "live", "view", True, needs_services=False),
     ActionSpec("show_past", "&Past calls", "&View", ("2",), "past", "view", True, needs_services=False),
     ActionSpec("servers", "&Servers", "&View", ("F6",), "panel-left", is_checkable=True, starts_section=True),
     ActionSpec("details", "&Details", "&View", ("F7",), "panel-right", is_checkable=True),
-    ActionSpec("player", "P&layer", "&View", ("F8",), "panel-bottom", is_checkable=True),
+    ActionSpec("player", "Play&er", "&View", ("F8",), "panel-bottom", is_checkable=True),
     ActionSpec(
         "compact", "&Compact rows", "&View", ("Ctrl+Shift+K",), is_checkable=True, starts_section=True
     ),
-    ActionSpec("columns", "C&olumns…", "&View", ("Ctrl+Shift+O",), "columns"),
+    ActionSpec("columns", "Col&umns…", "&View", ("Ctrl+Shift+O",), "columns"),
     ActionSpec("newest", "&Newest calls", "&View", ("Ctrl+Home",), "arrow-up", help="Go to the newest calls"),
     ActionSpec("local_time", "&Local time", "&View/&Times", ("Ctrl+Shift+L",), "", "zone", True),
     ActionSpec("utc", "&UTC", "&View/&Times", ("Ctrl+Shift+U",), "", "zone", True),
@@ -87,13 +87,13 @@ ACTIONS = (
     ActionSpec(
         "play", "&Play the selected call", "&Playback", ("Return", "Enter"), "play", in_table_only=True
     ),
-    ActionSpec("toggle", "P&lay or pause", "&Playback", ("Space",), "pause"),
+    ActionSpec("toggle", "Play &or pause", "&Playback", ("Space",), "pause"),
     ActionSpec("back", "&Back 5 s", "&Playback", ("Left",), "back-5", starts_section=True),
     ActionSpec("forward", "&Forward 5 s", "&Playback", ("Right",), "forward-5"),
     ActionSpec("back_little", "Back &1 s", "&Playback", ("Shift+Left",)),
     ActionSpec("forward_little", "Forward 1 &s", "&Playback", ("Shift+Right",)),
     ActionSpec("back_far", "B&ack 15 s", "&Playback", ("Ctrl+Left",)),
-    ActionSpec("forward_far", "F&orward 15 s", "&Playback", ("Ctrl+Right",)),
+    ActionSpec("forward_far", "Fo&rward 15 s", "&Playback", ("Ctrl+Right",)),
     ActionSpec("keys", "&Keys", "&Help", ("F1",), "keyboard", needs_services=False),
     ActionSpec("about", "&About recmon", "&Help", (), "info", needs_services=False),
 )
@@ -159,7 +159,10 @@ class Actions(QObject):
 
     def follow_focus(self, application: QApplication) -> None:
         """Call `leave_keys_to` whenever the focus moves."""
-        application.focusChanged.connect(lambda old, new: self.leave_keys_to(new))
+        application.focusChanged.connect(self._on_focus_changed)
+
+    def _on_focus_changed(self, old: QWidget | None, new: QWidget | None) -> None:
+        self.leave_keys_to(new)
 
     def _share(self, name: str, is_needed_elsewhere: bool) -> None:
         context = (

@@ -9,7 +9,6 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from qasync import QEventLoop
 from recmon.errors import RecmonError
 from recmon.paths import APPLICATION, RESOURCES
 from recmon.ui.crash import CrashNet
-from recmon.ui.main_window import WORKPLACE, MainWindow
+from recmon.ui.main_window import MainWindow, load_workplace
 from recmon.ui.notifier import Notifier, sentence_for
 from recmon.ui.state import WindowState
 from recmon.ui.tasks import UiTasks
@@ -48,7 +47,8 @@ def run(
     """Show the window and stay until it is closed.
 
     Args:
-        open_services: called after the window's first paint; its failure is told in the window.
+        open_services: called after the window's first paint, in a worker thread; its failure, and that of
+            what it returns, is told in the window.
         state_file: where geometry and columns are kept; None means the platform's own place.
         title: of the window.
         quit_after_s: close by itself after this time; None means never.
@@ -91,6 +91,8 @@ class _Session:
         self._tasks = tasks
         self._crashes = crashes
         self._quit = asyncio.Event()
+        self._painted = asyncio.Event()
+        window.painted.connect(self._painted.set)
         self._is_interrupted = False
 
     async def live(self, open_services: OpenServices, quit_after_s: float | None) -> int:
@@ -115,8 +117,8 @@ class _Session:
         await self._first_paint()
         try:
             # In a thread: the window answers meanwhile, and its first click does not pay for it.
-            await asyncio.to_thread(import_module, WORKPLACE)
-            async with open_services() as services:
+            await asyncio.to_thread(load_workplace)
+            async with await asyncio.to_thread(open_services) as services:
                 self._window.attach(services)
                 try:
                     await self._quit.wait()
@@ -132,12 +134,10 @@ class _Session:
             self._crashes.report(error)
 
     async def _first_paint(self) -> None:
-        painted = asyncio.Event()
-        self._window.painted.connect(painted.set)
         # A window that opens minimised is not painted.
         with suppress(TimeoutError):
             async with asyncio.timeout(PAINT_DEADLINE_S):
-                await painted.wait()
+                await self._painted.wait()
 
     async def _end(self, serving: asyncio.Task[None]) -> None:
         done, _ = await asyncio.wait({serving}, timeout=QUIT_DEADLINE_S - 0.5)

@@ -102,3 +102,8 @@ class CrashDialog(QDialog):
         layout.setSpacing(8)
         for widget in (heading, words, self._details, buttons):
             layout.addWidget(widget)
+
+    @property
+    def details(self) -> str:
+        """The trace that is shown."""
+        return self._details.toPlainText()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -26,9 +25,6 @@ from recmon.ui.tokens import ThemeChoice
 if TYPE_CHECKING:
     from recmon.ui.panes.workplace import Workplace
 
-WORKPLACE = "recmon.ui.panes.workplace"
-"""The module of everything that needs the services; imported only after the first paint (start-up time)."""
-
 VERY_NARROW_PX = 760
 """Below this width the servers hide behind a button."""
 
@@ -40,6 +36,14 @@ _SKIPS = {
     "back_far": -15.0,
     "forward_far": 15.0,
 }
+
+
+def load_workplace() -> type[Workplace]:
+    """Return the class of everything that needs the services."""
+    # Here and not above: the window is painted first, and what this imports takes longer than that.
+    from recmon.ui.panes.workplace import Workplace
+
+    return Workplace
 
 
 class MainWindow(QMainWindow):
@@ -105,7 +109,7 @@ class MainWindow(QMainWindow):
         self._middle = QWidget()
         self._column = QVBoxLayout(self._middle)
         self._place()
-        self._query_hint = QueryHint(self.top_bar.search, self)
+        self.query_hint = QueryHint(self.top_bar.search, self)
         self._connect()
         crashes.caught.connect(self._on_crash)
         if not state.restore_window(self):
@@ -113,20 +117,20 @@ class MainWindow(QMainWindow):
 
     def attach(self, services: Any) -> None:
         """Show what the services know, and let them be used."""
-        workplace: Workplace = import_module(WORKPLACE).Workplace(
-            services, self._tasks, self._notifier, self._theme, self._state
-        )
+        workplace = load_workplace()(services, self._tasks, self._notifier, self._theme, self._state)
         self._workplace = workplace
         actions = self.actions_by_name
         actions.enable_all()
         for table in (workplace.live.table, workplace.past.table):
             actions.add_to_table(table)
         workplace.filter_requested.connect(self.top_bar.search.set_text_now)
-        workplace.query_failed.connect(self._query_hint.explain)
+        workplace.query_failed.connect(self.query_hint.explain)
         workplace.zone_clicked.connect(self._on_zone_clicked)
         self._column.replaceWidget(self._waiting, workplace)
         self._waiting.deleteLater()
+        workplace.show()
         self.toasts = Toasts(self._notifier, workplace.player, self)
+        self.top_bar.search.set_text_now(self._state.text("search", ""))
         self._show_zone()
         workplace.show_compact(actions["compact"].isChecked())
         self._show_parts()
@@ -141,9 +145,15 @@ class MainWindow(QMainWindow):
         """Keep the state and let go of the services; nothing can be used any more."""
         if self._workplace is not None:
             self._workplace.stop()
+            self._state.keep_text("search", self.top_bar.search.text())
         self._state.keep_window(self)
         self._state.keep_text("view", "live" if self.actions_by_name["show_live"].isChecked() else "past")
         self._state.save()
+
+    @property
+    def waiting_text(self) -> str:
+        """What stands in the window while the services are not open."""
+        return self._empty.text
 
     @property
     def workplace(self) -> Workplace | None:

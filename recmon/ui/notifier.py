@@ -186,6 +186,14 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"The call {e.call_id} is not in the history.",
         "It may have been removed.",
     ),
+    errors.CheckFailed: lambda e: (
+        f"Something is wrong with {', '.join(e.servers)}.",
+        "The steps of the check tell what, and what to do.",
+    ),
+    errors.NothingImported: lambda e: (
+        f"No call could be read from {', '.join(e.paths)}.",
+        "Choose a folder of metadata files, or a call list.",
+    ),
     errors.QueryError: lambda e: (f"“{e.word}”: {_reason(e.explanation)}.", "Correct the search text."),
     errors.AudioError: lambda e: (f"Sound cannot be played: {e.detail}.", "Try again."),
     errors.NoOutputDevice: lambda e: (

@@ -69,6 +69,8 @@ def style_sheet(tokens: Tokens) -> str:
     QPushButton[kind="pill"]:focus {{ border: 2px solid {t.text}; }}
     QFrame[kind="band"] QPushButton[kind="link"] {{ color: {t.text}; }}
 
+    QDialogButtonBox, QMessageBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
+
     QToolButton {{ background: transparent; color: {t.text}; border: 1px solid transparent;
         border-radius: 6px; padding: 5px; }}
     QToolButton:hover {{ background: {t.hover}; }}

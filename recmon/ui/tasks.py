@@ -33,7 +33,7 @@ class UiTasks(QObject):
         self._notifier = notifier
         self._report_bug = report_bug
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._replaced: set[asyncio.Task[None]] = set()
+        self._replaced: dict[str, set[asyncio.Task[None]]] = {}
         self._is_stopping = False
 
     def start(self, name: str, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -41,13 +41,13 @@ class UiTasks(QObject):
         if self._is_stopping:
             coroutine.close()
             return
-        earlier = self._tasks.get(name)
-        if earlier is not None:
-            earlier.cancel()
-            self._replaced.add(earlier)
-        task = asyncio.get_running_loop().create_task(self._run(name, earlier, coroutine), name=name)
+        replaced = self._replaced.setdefault(name, set())
+        if name in self._tasks:
+            self._tasks[name].cancel()
+            replaced.add(self._tasks[name])
+        task = asyncio.get_running_loop().create_task(self._run(name, set(replaced), coroutine), name=name)
         self._tasks[name] = task
-        task.add_done_callback(lambda done: self._forget(name, done))
+        task.add_done_callback(lambda done: self._forget(name, done, coroutine))
         self.started.emit(name)
 
     def cancel(self, name: str) -> None:
@@ -62,18 +62,18 @@ class UiTasks(QObject):
     async def stop(self) -> None:
         """Cancel everything and wait until it has ended; nothing can be started afterwards."""
         self._is_stopping = True
-        left = [*self._tasks.values(), *self._replaced]
+        left = set(self._tasks.values()).union(*self._replaced.values())
         for task in left:
             task.cancel()
         if left:
             await asyncio.wait(left)
 
     async def _run(
-        self, name: str, earlier: asyncio.Task[None] | None, coroutine: Coroutine[Any, Any, Any]
+        self, name: str, earlier: set[asyncio.Task[None]], coroutine: Coroutine[Any, Any, Any]
     ) -> None:
         try:
-            if earlier is not None and not earlier.done():
-                await asyncio.wait({earlier})
+            if earlier:
+                await asyncio.wait(earlier)
             await coroutine
         except RecmonError as error:
             self._notifier.tell_error(error, topic=name)
@@ -81,12 +81,11 @@ class UiTasks(QObject):
             Exception
         ) as error:  # the boundary of all work that slots start: a bug is told once, by its trace
             self._report_bug(error)
-        finally:
-            # Not reached by its own await when cancelled while waiting above.
-            coroutine.close()
 
-    def _forget(self, name: str, task: asyncio.Task[None]) -> None:
-        self._replaced.discard(task)
+    def _forget(self, name: str, task: asyncio.Task[None], coroutine: Coroutine[Any, Any, Any]) -> None:
+        # It never began where it was cancelled before its turn.
+        coroutine.close()
+        self._replaced[name].discard(task)
         if self._tasks.get(name) is task:
             del self._tasks[name]
             self.finished.emit(name)

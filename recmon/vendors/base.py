@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrSection
+from recmon.domain.checks import Finding
 from recmon.domain.events import CallFacts, LinkEvent
 from recmon.protocol.http import HttpFlow
 from recmon.settings.model import Secret, SecretRef, TlsOptions
@@ -198,6 +199,77 @@ class HistoryFlows(Protocol):
         """
 
 
+ArchiveReader = Callable[[bytes, tzinfo], tuple[CallFacts, ...]]
+"""Reads a file that a recording server keeps beside a recording.
+
+It is given the file's whole content, and the zone of times that are written without one. It returns the calls
+that the file is about, `ENDED` those that are over and `CONNECTED` others, and nothing for a file of another
+kind. It raises MalformedMessage for a file of its kind that cannot be read.
+"""
+
+
+class StreamQuestion(Protocol):
+    """One question on a connection of its own, in a check of a server. Fed any split of the stream."""
+
+    @property
+    def step(self) -> str:
+        """Name of the step."""
+
+    @property
+    def request(self) -> bytes:
+        """What is sent."""
+
+    def receive_data(self, data: bytes, at: datetime) -> Finding | None:
+        """Take in bytes received at `at` (aware UTC); return what they tell once it is enough.
+
+        Raises:
+            ProtocolError: the peer speaks something else.
+        """
+
+    def receive_eof(self, at: datetime) -> Finding:
+        """Return what it means that the server closed the connection without a full answer."""
+
+    def no_answer(self, waited_s: float) -> Finding:
+        """Return what it means that there was no full answer in this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpQuestion:
+    """One question over HTTP, in a check of a server.
+
+    Attributes:
+        step: name of the step.
+        base_url: scheme, host and port, without a path.
+        ask: looks secrets up, which may take a while and raise SecretMissing, and returns the conversation.
+    """
+
+    step: str
+    base_url: str
+    ask: Callable[[Now], HttpFlow[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPlace:
+    """One address of a server, and what a check asks there, in order.
+
+    Attributes:
+        prefix: before the names of its steps, where a server has several places; else empty.
+        host: name or address.
+        port: TCP port.
+        tls: how to check its certificate, or None for clear text.
+        stream_questions: asked on the plain stream. The first is asked on the connection that was made to
+            find out what answers there, each other one on a new connection.
+        http_questions: asked over HTTP.
+    """
+
+    prefix: str
+    host: str
+    port: int
+    tls: TlsOptions | None
+    stream_questions: tuple[StreamQuestion, ...] = ()
+    http_questions: tuple[HttpQuestion, ...] = ()
+
+
 class VendorAdapter(Protocol):
     """A vendor, seen from the program."""
 
@@ -235,6 +307,23 @@ class VendorAdapter(Protocol):
         Raises:
             SecretMissing: a secret is not where the settings say.
         """
+
+    def checked_places(
+        self, options: Any, server: str, zone: tzinfo, reveal: Reveal, path: str | None
+    ) -> Sequence[CheckedPlace]:
+        """Return what a check of the server asks, and where; for one check, no question is used twice.
+
+        Args:
+            options: the server's own.
+            server: its name in the settings.
+            zone: of times that it writes without one.
+            reveal: looks secrets up, when the question is asked.
+            path: of a recording there, to be asked for where the vendor knows paths; None: of one that
+                should not exist.
+        """
+
+    def archive_reader(self) -> ArchiveReader | None:
+        """Return how to read the files that the vendor's servers keep beside recordings, or None."""
 
     def describe(self, call: Call) -> Sequence[CdrSection]:
         """Return a call's raw fields, grouped, labelled, and with codes in words. No field is dropped."""

@@ -2,6 +2,7 @@
 
 Needs the programs espeak-ng and sox. For each dialogue it writes NAME.wav (A-law, 8 kHz, mono: all turns one
 after the other) and NAME.json (the turn table, which says where each turn lies and who speaks it when).
+live.mp3 is the beginning of one of them at a constant bit rate, which simulated live listening repeats.
 
     python resources/conversations/make.py
 """
@@ -15,12 +16,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import soundfile
+
 HERE = Path(__file__).resolve().parent
 RATE = 8000
 SPEECH_DBFS = -20.0
 PEAK_DBFS = -2.0
 WINDOW = RATE // 50
 EDGE = RATE // 100
+LIVE = "support"
+LIVE_S = 20
+LIVE_COMPRESSION = 0.9  # gives 16 kbit/s at this sample rate
 
 
 def speak(voice: dict[str, Any], text: str) -> array.array[int]:
@@ -88,6 +94,22 @@ def write_wav(path: Path, sound: bytes) -> None:
     subprocess.run(["sox", "-D", *source, "-t", "wav", str(path)], input=sound, check=True)
 
 
+def write_live(path: Path, source: Path) -> None:
+    """Write the beginning of a conversation as MP3 at a constant bit rate."""
+    samples, rate = soundfile.read(source, frames=LIVE_S * RATE, dtype="int16")
+    with soundfile.SoundFile(
+        path,
+        "w",
+        rate,
+        1,
+        subtype="MPEG_LAYER_III",
+        format="MP3",
+        bitrate_mode="CONSTANT",
+        compression_level=LIVE_COMPRESSION,
+    ) as file:
+        file.write(samples)
+
+
 def main() -> None:
     """Make all conversations."""
     dialogues = json.loads((HERE / "dialogues.json").read_text(encoding="utf-8"))
@@ -114,6 +136,7 @@ def main() -> None:
         text = json.dumps(table, ensure_ascii=False, indent=1) + "\n"
         (HERE / f"{name}.json").write_text(text, encoding="utf-8")
         print(f"{name}: {len(turns)} turns, {length_s:.1f} s")
+    write_live(HERE / "live.mp3", HERE / f"{LIVE}.wav")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A process that plays many recording services and sends events at a steady rate.
 
 Each event carries the moment of its writing (`time.monotonic_ns`, one clock for the whole machine) in the
-field `platform_call_id`. First line of output: the ports as JSON. A line on standard input starts the load; at
-its end a line with the totals follows, and the services stay until standard input closes.
+field `platform_call_id`. First line of output: the ports as JSON. A line on standard input starts the load;
+at its end a line with the totals follows, and the services stay until standard input closes.
 """
 
 from __future__ import annotations

@@ -24,12 +24,17 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 DEADLINE_S = 20.0
 
 # What Qt says of the screenless platform, not of us.
-_PLATFORM_WORDS = ("This plugin does not support", "propagateSizeHints", "Unable to set geometry", "sub-pixel")
+_PLATFORM_WORDS = (
+    "This plugin does not support",
+    "propagateSizeHints",
+    "Unable to set geometry",
+    "sub-pixel",
+)
 
 
 @pytest.fixture
 def run(qapp: QApplication) -> Callable[..., Any]:
-    """Run one coroutine on Qt's own loop, in debug mode and under a deadline; tasks left behind fail the test."""
+    """Run a coroutine on Qt's own loop, in debug mode, under a deadline; tasks left behind fail the test."""
 
     def run_coroutine(coroutine: Coroutine[Any, Any, T], deadline_s: float = DEADLINE_S) -> T:
         async def guarded() -> T:

@@ -62,9 +62,10 @@ class KnownDetails:
     def __init__(self) -> None:
         self.fields: tuple[CdrField, ...] = FIELDS
         self.missing: RecordingMissing | None = None
+        self.title_of_section = "CDR"
 
     def sections(self, call: Call) -> tuple[CdrSection, ...]:
-        return (CdrSection("CDR", self.fields),)
+        return (CdrSection(self.title_of_section, self.fields),)
 
     def recording_of(self, call: Call) -> RecordingRef:
         if self.missing is not None:
@@ -259,6 +260,12 @@ def test_times_follow_the_zone(pane: DetailsPane) -> None:
     pane.show_call(CALL)
     pane.show_zone(words.Zone("+03:00", timezone(timedelta(hours=3))))
     assert said(pane)["Started"] == "21 Nov 2026, 12:40:07"
+
+
+def test_a_section_of_the_server_is_not_mistaken_for_ours(pane: DetailsPane, details: KnownDetails) -> None:
+    details.title_of_section = "Call"
+    pane.show_call(CALL)
+    assert [s.title for s in fields_of(pane).sections] == ["Call", "Recording", "CDR · Call"]
 
 
 def test_raw_values_are_one_click_away(pane: DetailsPane) -> None:

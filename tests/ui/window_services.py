@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +12,7 @@ from pathlib import Path
 from recmon.domain.callbook import CallBook
 from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
 from recmon.domain.cdr import CdrField, CdrRecord, CdrSection
+from recmon.domain.checks import CheckStep, Finding, Verdict
 from recmon.domain.events import CallEnded, CallFacts, CallStarted, CallUpdated
 from recmon.domain.query import Query
 from recmon.errors import RecmonError, RecordingMissing
@@ -144,7 +145,7 @@ class RememberedDownloads:
         self.saved.append((ref, target))
 
     def tell(self, ref: RecordingRef, state: DownloadState) -> None:
-        self.changed.publish(DownloadStatus(ref, state, 0, None, None))
+        self.changed.publish(DownloadStatus(ref, state))
 
 
 class RememberedPlayback:
@@ -153,7 +154,7 @@ class RememberedPlayback:
     def __init__(self) -> None:
         self.changed: Publisher[PlaybackStatus] = Publisher()
         self.waveform_changed: Publisher[object] = Publisher()
-        self.status = PlaybackStatus(PlaybackState.IDLE, None)
+        self.status = PlaybackStatus()
         self.waveform = None
         self.played: list[object] = []
         self.acts: list[str] = []
@@ -162,6 +163,9 @@ class RememberedPlayback:
         self.played.append(source)
         self.status = replace(self.status, state=PlaybackState.PLAYING, source=source, length_s=90.0)
         self.changed.publish(self.status)
+
+    def prepare(self) -> None:
+        self.acts.append("prepare")
 
     async def seek(self, position_s: float) -> None:
         self.acts.append(f"seek {position_s:g}")
@@ -197,6 +201,13 @@ class KnownDetails:
         return call.recordings[0]
 
 
+class KnownChecks:
+    """Finds every server well."""
+
+    async def check(self, server: ServerId, path: str | None = None) -> AsyncGenerator[CheckStep, None]:
+        yield CheckStep(server, "name", Finding(Verdict.OK, "127.0.0.1 is an address"), 1.0)
+
+
 @dataclass
 class WindowServices:
     """What `recmon.app.Services` offers the window."""
@@ -211,6 +222,7 @@ class WindowServices:
     downloads: RememberedDownloads = field(default_factory=RememberedDownloads)
     playback: RememberedPlayback = field(default_factory=RememberedPlayback)
     details: KnownDetails = field(default_factory=KnownDetails)
+    check: KnownChecks = field(default_factory=KnownChecks)
     events: list[str] = field(default_factory=list)
 
     @asynccontextmanager

@@ -5,10 +5,11 @@ A step is never changed once it was released; a new one is appended. `user_versi
 
 from __future__ import annotations
 
+from recmon.store.schema.archives import ARCHIVES
 from recmon.store.schema.first import FIRST
 
 APPLICATION_ID = 0x7265634D
 """Marks the file as this program's ("recM")."""
 
-MIGRATIONS: tuple[str, ...] = (FIRST,)
+MIGRATIONS: tuple[str, ...] = (FIRST, ARCHIVES)
 """SQL of each step, in order; all missing ones run in one transaction."""

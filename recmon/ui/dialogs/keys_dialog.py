@@ -35,10 +35,10 @@ class KeysDialog(QDialog):
         self.setWindowTitle("Keys")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(520, 560)
-        self._search = QLineEdit()
-        self._search.setPlaceholderText("Find an act or a key")
-        self._search.setAccessibleName("Find an act or a key")
-        self._search.textChanged.connect(self._filter)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Find an act or a key")
+        self.search.setAccessibleName("Find an act or a key")
+        self.search.textChanged.connect(self._filter)
         lines = [
             (spec.title, ", ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in keys))
             for spec in ACTIONS
@@ -65,9 +65,9 @@ class KeysDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
         layout.setSpacing(8)
-        for widget in (self._search, self._table, buttons):
+        for widget in (self.search, self._table, buttons):
             layout.addWidget(widget)
-        self._search.setFocus()
+        self.search.setFocus()
 
     def shown_acts(self) -> list[str]:
         """Return the acts that the search finds."""

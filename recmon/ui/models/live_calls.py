@@ -35,6 +35,7 @@ class _Row:
     call: Call
     number: int
     order: Any = None
+    place: int = 0
     left_at: float | None = None
 
 
@@ -87,7 +88,8 @@ class LiveCalls(CallRows):
         self._hidden: dict[CallKey, Call] = {}
         self._waiting: dict[CallKey, Call] = {}
         self._pending: dict[CallKey, Call] = {}
-        self._positions: dict[CallKey, int] | None = {}
+        self._are_places_known = True
+        self._leaving: dict[CallKey, _Row] = {}
         self._kept: CallKey | None = None
         self._accepts: Callable[[Call], bool] = _accept_all
         self._sort_column = self.columns.index(STARTED)
@@ -121,18 +123,22 @@ class LiveCalls(CallRows):
 
     def row_of(self, key: CallKey) -> int | None:
         """Return the row of a call, or None."""
-        if self._positions is None:
-            self._positions = {row.call.key: number for number, row in enumerate(self._rows)}
-        return self._positions.get(key)
+        row = self._by_key.get(key)
+        return None if row is None else self._place_of(row)
 
     def going_on(self) -> list[Call]:
         """Return the calls that go on and match the filter, those that wait included."""
         return [row.call for row in self._rows if row.left_at is None] + list(self._waiting.values())
 
     @property
+    def count(self) -> int:
+        """How many calls go on and match the filter."""
+        return len(self._rows) - len(self._leaving) + len(self._waiting)
+
+    @property
     def total(self) -> int:
         """How many calls go on, the filter left aside."""
-        return len(self.going_on()) + len(self._hidden)
+        return self.count + len(self._hidden)
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         self._sort_column = column
@@ -143,7 +149,7 @@ class LiveCalls(CallRows):
         before = self.persistentIndexList()
         keys = [self._rows[index.row()].call.key for index in before]
         self._rows.sort(key=_order)
-        self._positions = None
+        self._are_places_known = False
         after = [self.index(self.row_of(key) or 0, i.column()) for key, i in zip(keys, before, strict=True)]
         self.changePersistentIndexList(before, after)
         self.layoutChanged.emit()
@@ -228,12 +234,12 @@ class LiveCalls(CallRows):
                 self._take_in(call, new)
             elif not call.state.is_over and not self._accepts(call):
                 self._hidden[key] = call
-                refused.append(self._position(key))
+                refused.append(self._place_of(row))
             else:
                 row.call = call
-                row.left_at = self._monotonic() if call.state.is_over else None
+                self._note_leaving(row)
                 changed.append(row)
-        self._emit_rows_changed(sorted(self._position(row.call.key) for row in changed))
+        self._emit_rows_changed(sorted(self._place_of(row) for row in changed))
         self._remove(sorted(refused))
         if not self._is_held:
             self._replace(changed)
@@ -279,7 +285,7 @@ class LiveCalls(CallRows):
             self.beginInsertRows(QModelIndex(), place, place + len(members) - 1)
             self._rows[place:place] = members
             self._by_key.update((row.call.key, row) for row in members)
-            self._positions = None
+            self._are_places_known = False
             self.endInsertRows()
 
     def _remove(self, numbers: list[int]) -> None:
@@ -287,8 +293,9 @@ class LiveCalls(CallRows):
             self.beginRemoveRows(QModelIndex(), first, last)
             for row in self._rows[first : last + 1]:
                 del self._by_key[row.call.key]
+                self._leaving.pop(row.call.key, None)
             del self._rows[first : last + 1]
-            self._positions = None
+            self._are_places_known = False
             self.endRemoveRows()
 
     def _replace(self, changed: list[_Row]) -> None:
@@ -297,7 +304,7 @@ class LiveCalls(CallRows):
             order = self._order_of(row)
             if row.left_at is not None or order == row.order:
                 continue
-            old = self._position(row.call.key)
+            old = self._place_of(row)
             place = bisect_left(self._rows, order, key=_order)
             row.order = order
             if place in (old, old + 1):
@@ -305,32 +312,42 @@ class LiveCalls(CallRows):
             self.beginMoveRows(QModelIndex(), old, old, QModelIndex(), place)
             del self._rows[old]
             self._rows.insert(place if place < old else place - 1, row)
-            self._positions = None
+            self._are_places_known = False
             self.endMoveRows()
 
     def _remove_left(self) -> None:
         due = self._monotonic() - STAY_S
         gone = [
-            number
-            for number, row in enumerate(self._rows)
-            if row.left_at is not None and row.left_at <= due and row.call.key != self._kept
+            self._place_of(row)
+            for key, row in self._leaving.items()
+            if row.left_at is not None and row.left_at <= due and key != self._kept
         ]
-        self._remove(gone)
+        self._remove(sorted(gone))
         self._plan_leaving()
 
     def _plan_leaving(self) -> None:
-        ends = [r.left_at for r in self._rows if r.left_at is not None and r.call.key != self._kept]
+        ends = [r.left_at for k, r in self._leaving.items() if r.left_at is not None and k != self._kept]
         if not ends:
             self._leave_timer.stop()
             return
         wait_s = min(ends) + STAY_S - self._monotonic()
         self._leave_timer.start(max(1, round(wait_s * 1000) + 1))
 
-    def _position(self, key: CallKey) -> int:
-        position = self.row_of(key)
-        if position is None:
-            raise KeyError(key)
-        return position
+    def _note_leaving(self, row: _Row) -> None:
+        if row.call.state.is_over:
+            row.left_at = self._monotonic()
+            self._leaving[row.call.key] = row
+        else:
+            row.left_at = None
+            self._leaving.pop(row.call.key, None)
+
+    def _place_of(self, row: _Row) -> int:
+        # Counted anew once for all questions after a change; kept in the rows, as asking by key costs a hash.
+        if not self._are_places_known:
+            for place, member in enumerate(self._rows):
+                member.place = place
+            self._are_places_known = True
+        return row.place
 
     def _order_of(self, row: _Row) -> Any:
         value = self.columns[self._sort_column].sort_key(row.call)

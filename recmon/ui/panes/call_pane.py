@@ -144,10 +144,13 @@ class CallPane(QWidget):
         play.triggered.connect(lambda: self.play_requested.emit(call))
         save = menu.addAction(icons.icon("save", "quiet"), "Save recording as…")
         save.triggered.connect(lambda: self.save_requested.emit(call))
-        if not call.recordings:
+        why_not = "" if call.recordings else "no recording is known"
+        if call.recordings and not call.state.is_over:
+            why_not = "after the call"
+        if why_not:
             for action in (play, save):
                 action.setEnabled(False)
-                action.setText(f"{action.text().rstrip('…')} (no recording is known)")
+                action.setText(f"{action.text().rstrip('…')} ({why_not})")
         menu.addSeparator()
         cell = self.rows.columns[column].text(call, self.rows.moment())
         copy = menu.addAction(icons.icon("copy", "quiet"), "Copy")

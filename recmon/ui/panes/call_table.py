@@ -95,9 +95,10 @@ class CallTable(QTableView):
     def show_calls(self, model: CallRows) -> None:
         """Show a model's rows. Call once."""
         self._calls = model
+        # Before the selection model of this view hears of it, and makes a neighbour the current row.
+        model.rowsAboutToBeRemoved.connect(self._on_rows_about_to_be_removed)
         self.setModel(model)
         self.reset_columns()
-        model.rowsAboutToBeRemoved.connect(self._on_rows_about_to_be_removed)
         model.rowsRemoved.connect(self._on_rows_removed)
         model.rowsInserted.connect(self._on_rows_inserted)
         # Asked of the selection model of this view, which is another one for every model.
@@ -322,7 +323,7 @@ class CallTable(QTableView):
         self._removed_above = max(0, min(last, top - 1) - first + 1) * self.rowHeight(first)
         current = self.currentIndex()
         if current.isValid() and first <= current.row() <= last:
-            # Qt would make a neighbour the current row, and the details would show a call nobody chose.
+            # Otherwise the details would show a call nobody chose.
             self.selectionModel().clearCurrentIndex()
 
     def _on_rows_removed(self, parent: QModelIndex, first: int, last: int) -> None:

@@ -14,7 +14,12 @@ from recmon.ui import text as words
 LONGEST_SHOWN = 600
 """Characters of a value in the pane; the tool tip and the clipboard have the whole."""
 
-_PLACES = {LocatorKind.PATH: "file", LocatorKind.FOLDER: "folder", LocatorKind.CALL_ID: "call id"}
+_PLACES = {
+    LocatorKind.PATH: "file",
+    LocatorKind.FOLDER: "folder",
+    LocatorKind.CALL_ID: "call id",
+    LocatorKind.FILE: "file on this computer",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ def cdr_sections(sections: Iterable[CdrSection], *, shows_raw: bool) -> tuple[Se
     """Return every field a vendor told: in words, or by the vendor's own names and values."""
     return tuple(
         Section(
-            section.title,
+            "CDR" if section.title.upper() == "CDR" else f"CDR · {section.title}",
             tuple(
                 Row(field.name, field.name, field.raw, f"{field.label}: {field.text}")
                 if shows_raw

@@ -52,6 +52,7 @@ class LivePane(CallPane):
         super().__init__(theme, now)
         self._has_servers = has_servers
         self._is_filtered = False
+        self._longest_s: float | None = None
         self._gaps: dict[ServerId, datetime] = {}
         self._calls = LiveCalls(book, recordings, now, monotonic, self)
         self.table.show_calls(self._calls)
@@ -119,6 +120,9 @@ class LivePane(CallPane):
 
     def _on_tick(self) -> None:
         self._calls.tick(*self.table.visible_rows())
+        now = self._now()
+        running = (call.running_s(now) for call in self._calls.going_on() if call.is_confirmed)
+        self._longest_s = max((s for s in running if s is not None), default=None)
         self._show_counts()
 
     def _on_call_selected(self, call: Call | None) -> None:
@@ -139,15 +143,17 @@ class LivePane(CallPane):
             self.reason_asked.emit(server)
 
     def _show_counts(self) -> None:
-        calls = self._calls.going_on()
-        now = self._now()
-        running = [s for call in calls if call.is_confirmed and (s := call.running_s(now)) is not None]
-        parts = [counted(len(calls), "call", "calls")]
-        if self._is_filtered:
-            parts = [f"{len(calls):,} of {counted(self._calls.total, 'call', 'calls')}"]
-        if running:
-            parts.append(f"longest {duration(max(running))}")
-        self.status.say(" · ".join(parts))
+        count, total = self._calls.count, self._calls.total
+        words = (
+            f"{count:,} of {counted(total, 'call', 'calls')}"
+            if self._is_filtered
+            else counted(count, "call", "calls")
+        )
+        self.status.say(
+            f"{words} · longest {duration(self._longest_s)}"
+            if count and self._longest_s is not None
+            else words
+        )
         self.empty.setVisible(not self._calls.rowCount())
         if self._calls.rowCount():
             return

@@ -21,6 +21,9 @@ TOAST_MS = 6_000
 """A toast that only informs leaves by itself after this; a failure stays until mended or closed."""
 
 MOST_TOASTS = 3
+TOAST_PX = 304
+"""Narrower than the details, so that a toast covers nothing of the table beside them."""
+
 _ICONS = {
     NoticeKind.INFO: ("info", "quiet"),
     NoticeKind.WARNING: ("alert", "warning"),
@@ -114,7 +117,7 @@ class Toast(QFrame):
         super().__init__()
         self.notice = notice
         self.setProperty("kind", "toast")
-        self.setFixedWidth(380)
+        self.setFixedWidth(TOAST_PX)
         icon, token = _ICONS[notice.kind]
         sign = IconLabel(icon, token, 18)
         sign.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -210,7 +213,8 @@ class Toasts(QWidget):
             return
         window = self._window
         height = sum(
-            t.heightForWidth(380) if t.hasHeightForWidth() else t.sizeHint().height() for t in self._toasts
+            t.heightForWidth(TOAST_PX) if t.hasHeightForWidth() else t.sizeHint().height()
+            for t in self._toasts
         )
         height += 8 * (len(self._toasts) - 1)
         floor = (
@@ -218,7 +222,7 @@ class Toasts(QWidget):
             if self._above.isVisible()
             else window.height()
         )
-        self.setGeometry(window.width() - 380 - 16, max(8, floor - height - 16), 380, height)
+        self.setGeometry(window.width() - TOAST_PX - 16, max(8, floor - height - 16), TOAST_PX, height)
         self.raise_()
 
 

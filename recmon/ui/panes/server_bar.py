@@ -10,6 +10,7 @@ from recmon.domain.callbook import CallBook
 from recmon.domain.calls import ServerId
 from recmon.services.details import CallDetails
 from recmon.services.monitor import Monitor, ServerStatus
+from recmon.ui.dialogs.check_dialog import CheckDialog, ServerCheck
 from recmon.ui.icons import icon
 from recmon.ui.notifier import Notice, Notifier
 from recmon.ui.panes.server_list import ServerDelegate
@@ -30,9 +31,10 @@ class ServerBar(QFrame):
         monitor: the links.
         book: the live calls, which are counted.
         details: names the vendors.
-        tasks: owns asynchronous work, as in every pane; nothing here takes time.
+        tasks: runs the checks.
         notifier: tells what was copied.
         theme: the colours.
+        check: checks a server; None: that is not offered.
         now: the clock, aware UTC.
         parent: of the widget.
 
@@ -51,11 +53,14 @@ class ServerBar(QFrame):
         notifier: Notifier,
         theme: Theme,
         *,
+        check: ServerCheck | None = None,
         now: Clock = utc_now,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._monitor = monitor
+        self._check = check
+        self._tasks = tasks
         self._notifier = notifier
         self._theme = theme
         self._now = now
@@ -78,12 +83,13 @@ class ServerBar(QFrame):
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._list.installEventFilter(self)
-        self._panel = ServerPanel(self)
+        self._panel = ServerPanel(self, can_test=check is not None)
         self._place()
 
         self._list.clicked.connect(self._open_panel)
         self._list.customContextMenuRequested.connect(self._on_menu_requested)
         self._panel.retry_requested.connect(self._retry)
+        self._panel.test_requested.connect(self.test)
         self._panel.calls_requested.connect(self.server_selected)
         self._panel.error_copied.connect(self._copy)
         theme.changed.connect(self._restyle)
@@ -102,12 +108,21 @@ class ServerBar(QFrame):
         for subscription in self._subscriptions:
             subscription.cancel()
 
+    def test(self, server: ServerId) -> None:
+        """Check a server, and show the steps."""
+        if self._check is not None:
+            dialog = CheckDialog(server, self._check, self._tasks, self.window())
+            dialog.open()
+            dialog.start()
+
     def make_menu(self, row: ServerRow) -> QMenu:
         """Return what can be done with a server; the caller shows it and throws it away."""
         server, notice = row.status.server, row.notice
         menu = QMenu(self)
         retry = menu.addAction(icon("refresh"), "Try now", lambda: self._retry(server))
         retry.setEnabled(row.can_retry)
+        test = menu.addAction(icon("check"), "Test", lambda: self.test(server))
+        test.setVisible(self._check is not None)
         menu.addAction(
             icon("filter"), "Show only this server's calls", lambda: self.server_selected.emit(server)
         )
@@ -166,7 +181,7 @@ class ServerBar(QFrame):
             return
         self._panel.show_row(row, self._now())
         area = self._list.visualRect(index)
-        place = self._list.viewport().mapToGlobal(area.topRight() + QPoint(-8, 0))
+        place = self._list.viewport().mapToGlobal(area.topRight() + QPoint(4, 0))
         screen = self.screen().availableGeometry()
         place.setX(max(screen.left(), min(place.x(), screen.right() - self._panel.width())))
         place.setY(max(screen.top(), min(place.y(), screen.bottom() - self._panel.height())))

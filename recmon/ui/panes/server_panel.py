@@ -13,7 +13,7 @@ from recmon.ui import text as words
 from recmon.ui.panes.labels import ElidedLabel
 from recmon.ui.panes.server_rows import ServerRow, next_try, server_line
 
-_WIDTH = 340
+_WIDTH = 380
 
 
 class ServerPanel(QFrame):
@@ -21,15 +21,17 @@ class ServerPanel(QFrame):
 
     Signals:
         retry_requested(ServerId): connect now.
+        test_requested(ServerId): check it step by step.
         calls_requested(ServerId): show only this server's calls.
         error_copied(str): the user wants this text on the clipboard.
     """
 
     retry_requested = Signal(object)
+    test_requested = Signal(object)
     calls_requested = Signal(object)
     error_copied = Signal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, can_test: bool = False) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
         self._row: ServerRow | None = None
         self.setProperty("kind", "toast")
@@ -40,10 +42,13 @@ class ServerPanel(QFrame):
         self._what = _wrapped("")
         self._what_helps = _wrapped("quiet")
         self._retry = QPushButton("Try now")
+        self._test = QPushButton("Test")
+        self._test.setVisible(can_test)
         self._calls = QPushButton("Show its calls")
         self._copy = QPushButton("Copy error")
         self._place()
         self._retry.clicked.connect(self._on_retry_clicked)
+        self._test.clicked.connect(self._on_test_clicked)
         self._calls.clicked.connect(self._on_calls_clicked)
         self._copy.clicked.connect(lambda: self.error_copied.emit(self.error_text()))
 
@@ -112,7 +117,7 @@ class ServerPanel(QFrame):
         buttons = QHBoxLayout()
         buttons.setContentsMargins(0, 8, 0, 0)
         buttons.setSpacing(8)
-        for button in (self._retry, self._calls, self._copy):
+        for button in (self._retry, self._test, self._calls, self._copy):
             buttons.addWidget(button)
         buttons.addStretch(1)
         column = QVBoxLayout(self)
@@ -128,6 +133,12 @@ class ServerPanel(QFrame):
     def _on_retry_clicked(self) -> None:
         if self.server is not None:
             self.retry_requested.emit(self.server)
+
+    def _on_test_clicked(self) -> None:
+        if self.server is not None:
+            server = self.server
+            self.close()
+            self.test_requested.emit(server)
 
     def _on_calls_clicked(self) -> None:
         if self.server is not None:

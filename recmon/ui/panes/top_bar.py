@@ -145,6 +145,11 @@ class QueryHint(QFrame):
             self._place()
             self.raise_()
 
+    @property
+    def text(self) -> str:
+        """What is explained."""
+        return self._label.text()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.Resize, QEvent.Type.Move) and self.isVisible():
             self._place()

@@ -135,10 +135,10 @@ class WaveformView(QAbstractSlider):
         return area.left() + round(share * area.width())
 
     def sizeHint(self) -> QSize:
-        return QSize(600, 96)
+        return QSize(600, 104)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(_MOST_GUTTER + 64, 80)
+        return QSize(_MOST_GUTTER + 64, 96)
 
     # Choosing a place
 

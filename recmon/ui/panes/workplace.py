@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ _SERVERS_PX = 216
 _DETAILS_PX = 328
 PLAYBACK_TASK = "playback"
 """The player's own name for its work: starting a call cancels what it was doing."""
+
+STILL_RUNNING = "The call is still going on. Its recording can be played after the end."
 
 
 def utc_now() -> datetime:
@@ -95,7 +98,15 @@ class Workplace(QWidget):
         self.past = HistoryPane(services.history, self._recordings, tasks, theme, now)
         self.details = DetailsPane(services.details, services.playback, tasks, notifier, theme)
         self.player = PlayerBar(services.playback, tasks, notifier, theme)
-        self.servers = ServerBar(services.monitor, services.book, services.details, tasks, notifier, theme)
+        self.servers = ServerBar(
+            services.monitor,
+            services.book,
+            services.details,
+            tasks,
+            notifier,
+            theme,
+            check=services.check,
+        )
         self._views = QStackedWidget()
         self._across = QSplitter(Qt.Orientation.Horizontal)
         self._beside = QSplitter(Qt.Orientation.Horizontal)
@@ -104,6 +115,8 @@ class Workplace(QWidget):
         self._connect()
         self._restore()
         self._subscriptions = self._subscribe()
+        # Loads the sound libraries in the background, so that the first click does not pay for it.
+        services.playback.prepare()
 
     @property
     def pane(self) -> CallPane:
@@ -122,6 +135,8 @@ class Workplace(QWidget):
         """Show all times in another zone."""
         self.live.show_zone(zone)
         self.past.show_zone(zone)
+        self.details.show_zone(zone)
+        self.player.show_zone(zone)
 
     def show_compact(self, is_compact: bool) -> None:
         """Choose between low and high rows."""
@@ -141,6 +156,9 @@ class Workplace(QWidget):
     def play(self, call: Call) -> None:
         """Play a call's recording, or say why that cannot be."""
         self._show_call(call)
+        if not call.state.is_over:
+            self._notifier.tell(Notice(STILL_RUNNING, "Play it then.", topic=PLAYBACK_TASK))
+            return
         try:
             ref = self._services.details.recording_of(call)
         except RecmonError as error:
@@ -177,6 +195,10 @@ class Workplace(QWidget):
         self._state.keep_splitter(self._down, "down")
         for name, pane in (("live", self.live), ("past", self.past)):
             self._state.keep_columns(pane.table.column_states(), name)
+        header = self.live.table.horizontalHeader()
+        self._state.keep_text("live/sort", self.live.rows.columns[header.sortIndicatorSection()].name)
+        self._state.keep_flag("live/descending", header.sortIndicatorOrder() is Qt.SortOrder.DescendingOrder)
+        self._state.keep_text("volume", f"{self._services.playback.status.volume:.2f}")
         for subscription in self._subscriptions:
             subscription.cancel()
         self.live.stop()
@@ -214,6 +236,14 @@ class Workplace(QWidget):
         self._state.restore_splitter(self._down, "down")
         self._state.restore_columns(self.live.table, "live")
         self._state.restore_columns(self.past.table, "past")
+        names = [column.name for column in self.live.rows.columns]
+        sorted_by = self._state.text("live/sort", "started")
+        if sorted_by in names:
+            is_descending = self._state.flag("live/descending", True)
+            order = Qt.SortOrder.DescendingOrder if is_descending else Qt.SortOrder.AscendingOrder
+            self.live.table.sortByColumn(names.index(sorted_by), order)
+        with suppress(ValueError):
+            self._services.playback.set_volume(float(self._state.text("volume", "")))
 
     def _connect(self) -> None:
         for pane in (self.live, self.past):

@@ -7,7 +7,8 @@ from datetime import tzinfo
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrField, CdrSection
-from recmon.vendors.base import EventSource, HistoryFlows, RecordingFlows, Reveal
+from recmon.vendors.base import ArchiveReader, CheckedPlace, EventSource, HistoryFlows, RecordingFlows, Reveal
+from recmon.vendors.huawei_ccfs.checks import checked_places
 from recmon.vendors.huawei_ccfs.flows import CcfsFlows
 from recmon.vendors.huawei_ccfs.options import CcfsOptions
 
@@ -35,6 +36,15 @@ class CcfsAdapter:
         self, options: CcfsOptions, server: str, zone: tzinfo, reveal: Reveal
     ) -> HistoryFlows | None:
         """Return None: CC-FS knows files, not calls."""
+        return None
+
+    def checked_places(
+        self, options: CcfsOptions, server: str, zone: tzinfo, reveal: Reveal, path: str | None
+    ) -> Sequence[CheckedPlace]:
+        return checked_places(options, server, reveal, path)
+
+    def archive_reader(self) -> ArchiveReader | None:
+        """Return None: what CC-FS stores is fetched from it, and has no metadata beside it."""
         return None
 
     def describe(self, call: Call) -> Sequence[CdrSection]:

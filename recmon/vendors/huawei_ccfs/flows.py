@@ -176,6 +176,8 @@ def _question(locator: str) -> tuple[str, dict[str, str | int]]:
         if _FORBIDDEN.search(value) or len(value) > CALL_ID_LIMIT:
             raise RecordingMissing(f"CC-FS call ids have at most {CALL_ID_LIMIT} plain characters")
         return "downloadRecord", {"callId": value}
+    if kind is LocatorKind.FILE:
+        raise RecordingMissing("the recording is a file of an imported folder, not one that CC-FS has")
     path = _checked_path(value)
     if kind is LocatorKind.FOLDER:
         # the samples give folders without a trailing slash, and the mode as the table's number

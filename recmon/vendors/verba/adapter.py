@@ -7,13 +7,21 @@ from datetime import tzinfo
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrSection
-from recmon.vendors.base import EventCodec, EventSource, HistoryFlows, RecordingFlows, Reveal
+from recmon.vendors.base import (
+    ArchiveReader,
+    CheckedPlace,
+    EventCodec,
+    EventSource,
+    HistoryFlows,
+    RecordingFlows,
+    Reveal,
+)
 from recmon.vendors.verba.cdr import describe
 from recmon.vendors.verba.options import VerbaOptions
 
 
 class VerbaAdapter:
-    """Live events over the recorder API, the rest over the HTTP Business API; see `vendors.base.VendorAdapter`."""
+    """Events over the recorder API, the rest over HTTP; see `vendors.base.VendorAdapter`."""
 
     name = "verba"
     title = "Verba"
@@ -59,6 +67,20 @@ class VerbaAdapter:
         from recmon.vendors.verba.flows import history_flows
 
         return history_flows(options.http, server, zone, reveal)
+
+    def checked_places(
+        self, options: VerbaOptions, server: str, zone: tzinfo, reveal: Reveal, path: str | None
+    ) -> Sequence[CheckedPlace]:
+        # As above.
+        from recmon.vendors.verba.checks import checked_places
+
+        return checked_places(options, server, zone, reveal)
+
+    def archive_reader(self) -> ArchiveReader:
+        # As above.
+        from recmon.vendors.verba.metadata import read_metadata
+
+        return read_metadata
 
     def describe(self, call: Call) -> Sequence[CdrSection]:
         return describe(call)

@@ -178,7 +178,7 @@ _FLAGS = frozenset({"ondemand", "conference", "secondary", "manual", "do_not_del
 _YES_NO = {"true": "yes", "1": "yes", "false": "no", "0": "no"}
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def plain(name: str) -> str:
     """Return a name without what differs between its spellings: case, underscores, hyphens and dots."""
     return name.lower().replace("_", "").replace("-", "").replace(".", "")
@@ -187,7 +187,7 @@ def plain(name: str) -> str:
 _NAMES = {plain(name): name for name in LABELS}
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def documented_name(name: str) -> str | None:
     """Return the documented name behind any spelling of a field, or behind an alias; None for others."""
     key = plain(name)

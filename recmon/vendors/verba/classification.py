@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
+from itertools import islice
 
 START_WORDS = frozenset({"start", "started", "begin", "began", "new"})
 END_WORDS = frozenset({"end", "ended", "stop", "stopped", "finish", "finished", "terminated", "disconnected"})
@@ -22,6 +23,7 @@ LABEL_ELEMENTS = frozenset({"event", "notification", "request", "call"})
 LABEL_ATTRIBUTES = frozenset({"type", "name", "event", "state", "status"})
 
 _LONGEST_LABEL = 200
+_MOST_LABELS = 32
 
 # A run of capitals is one word (`CALL_START`); a capital before small letters begins one (`StartCall`).
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -36,7 +38,7 @@ class Kind(Enum):
 
 def kind_of(labels: Iterable[str]) -> Kind | None:
     """Return what the labels of a notification say, or None where they say nothing or both."""
-    return _kind_of(tuple(label[:_LONGEST_LABEL] for label in labels))
+    return _kind_of(tuple(label[:_LONGEST_LABEL] for label in islice(labels, _MOST_LABELS)))
 
 
 # The same few labels come again and again, beside identifiers that never do.

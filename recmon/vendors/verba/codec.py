@@ -24,6 +24,7 @@ from recmon.domain.events import (
 from recmon.errors import MalformedMessage, ProtocolError, UnexpectedMessage
 from recmon.logs import mask, printable
 from recmon.protocol.framing import Document, DocumentScanner
+from recmon.protocol.peers import BEGINNING_SIZE, other_peer
 from recmon.protocol.xml import read_document
 from recmon.vendors.verba.classification import Kind
 from recmon.vendors.verba.messages import Answer, Keepalive, Notification, read_message, subscribe_request
@@ -44,7 +45,6 @@ _GREETING_LIMIT = 4096
 """Bytes without any document at the beginning: more is no recording server."""
 
 _NOISE_LIMIT = 1024 * 1024
-_PEER_BYTES = 16
 _KNOWN_CALLS = 20_000
 _EXCERPT_BYTES = 1200
 
@@ -88,7 +88,7 @@ class VerbaCodec:
     def receive_data(self, data: bytes, at: datetime) -> list[LinkEvent]:
         if self._failure is not None:
             raise self._failure
-        if len(self._beginning) < _PEER_BYTES:
+        if len(self._beginning) < BEGINNING_SIZE:
             self._judge_peer(data)
         self._scanner.feed(data)
         return self._documents(at)
@@ -116,10 +116,10 @@ class VerbaCodec:
     # A peer that is something else
 
     def _judge_peer(self, data: bytes) -> None:
-        self._beginning += data[: _PEER_BYTES - len(self._beginning)]
-        other = _other_protocol(self._beginning)
+        self._beginning += data[: BEGINNING_SIZE - len(self._beginning)]
+        other = other_peer(self._beginning)
         if other is not None:
-            raise UnexpectedMessage(other, excerpt=_excerpt(data), offset=0)
+            raise UnexpectedMessage(str(other), excerpt=_excerpt(data), offset=0)
 
     def _check_noise(self) -> None:
         skipped = self._scanner.skipped
@@ -222,30 +222,6 @@ class VerbaCodec:
         if kind is Kind.START or not is_known:
             return call_started(notification, self._zone, at, message)
         return call_updated(notification, self._zone, at, message)
-
-
-_OTHER_PROTOCOLS = {
-    b"HTTP/": "HTTP answered on this port: is this the web interface?",
-    b"<!DOCTYPE HTML": "a web page arrived on this port: is this the web interface?",
-    b"<HTML": "a web page arrived on this port: is this the web interface?",
-    b"SSH-": "SSH answered on this port: this is not a recording server",
-    b"SIP/": "SIP answered on this port: this is not a recording server",
-    b"RTSP/": "RTSP answered on this port: this is not a recording server",
-}
-
-
-def _other_protocol(beginning: bytes) -> str | None:
-    capitals = beginning.upper()
-    for mark, sentence in _OTHER_PROTOCOLS.items():
-        if capitals.startswith(mark):
-            return sentence
-    # Record type, version 3.0 to 3.4; then an alert of two bytes, or a server's hello.
-    is_record = len(beginning) > 5 and beginning[1] == 3 and beginning[2] <= 4
-    if is_record and (
-        (beginning[0] == 0x15 and beginning[3:5] == b"\0\2") or (beginning[0] == 0x16 and beginning[5] == 2)
-    ):
-        return "TLS answered on this port: set tls for this server"
-    return None
 
 
 def _excerpt(data: bytes) -> str:

@@ -51,7 +51,8 @@ _MEANINGS = {
     -80: "the server does not know this property",
 }
 _MISSING_WORDS = re.compile(
-    r"\b(?:call|media|recording|conversation|cdr)\b.*\b(?:not (?:be )?found|not exist|not available|unknown)\b"
+    r"\b(?:call|media|recording|conversation|cdr)\b"
+    r".*\b(?:(?:can)?not (?:be )?found|not exist|not available|unknown)\b"
     r"|\bno (?:such |matching )?(?:call|media|recording|conversation)\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -67,7 +68,9 @@ _CREDENTIAL_WORDS = re.compile(
 )
 
 _ROOTS = frozenset({"verbaapi", "response", "verbacdrlist", "verbacdr"})
-_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body)", re.IGNORECASE)
+_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^<>]*>\s*)?<(?:!doctype html|html|head|body)", re.IGNORECASE
+)
 
 Hide = Callable[[str], str]
 """Takes credentials out of a text that the server wrote."""
@@ -153,11 +156,14 @@ def read_root(body: bytes) -> Element:
     Raises:
         MalformedMessage: it is empty, a web page, or cannot be read.
     """
-    if not body.strip():
+    if not body.startswith((b"\xff\xfe", b"\xfe\xff")):
+        # Some servers write texts with the terminator of their own language behind them.
+        body = body.strip(b" \t\r\n\0")
+    if not body:
         raise MalformedMessage("the answer is empty")
     if is_page(body):
         raise MalformedMessage("a web page came instead of an answer: check the path in url")
-    root = read_document(body.lstrip(), element_limit=ELEMENT_LIMIT)
+    root = read_document(body, element_limit=ELEMENT_LIMIT)
     if plain(root.name) not in _ROOTS:
         raise MalformedMessage(f"the answer is another kind of XML: {printable(root.name, 40)}")
     return root

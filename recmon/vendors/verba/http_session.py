@@ -1,7 +1,7 @@
 """One account's requests to the HTTP Business API: key, login, token, cookies (verba.md 5.1, 5.2).
 
 A login is renewed ahead of time, and once where the server says that it has expired; a second refusal is an
-error. Key, password, token and cookies are in the requests and nowhere else: not in errors, not in any `repr`.
+error. Key, password, token and cookies stand in requests and nowhere else: not in errors, not in any `repr`.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class ApiSession:
         self._api_key = api_key
         self._password = password
         self._token: Secret | None = None
+        self._token_before: Secret | None = None
         self._logged_in_at: datetime | None = None
         self._cookies: dict[str, Secret] = {}
 
@@ -131,7 +132,7 @@ class ApiSession:
         return since is not None and timedelta() <= at - since < RENEW_AFTER
 
     def _log_in(self, now: Now) -> HttpFlow[None]:
-        self._token = None
+        self._token, self._token_before = None, self._token or self._token_before
         asked_at = now()
         response = yield self._request("RequestToken", (), None, is_login=True)
         answer = self._read(response)
@@ -243,7 +244,7 @@ class ApiSession:
         self._cookies[found[1]] = Secret(found[2])
 
     def _hide(self, text: str) -> str:
-        secrets = [self._api_key, self._password, self._token, *self._cookies.values()]
+        secrets = [self._api_key, self._password, self._token, self._token_before, *self._cookies.values()]
         values = [secret.reveal() for secret in secrets if secret is not None]
         if self._password is not None:
             values.append(self._credentials())

@@ -300,17 +300,12 @@ class _FieldReader:
         if element.children:
             inner = prefix if is_envelope or is_call else f"{prefix}{element.name}."
             for child in element.children:
-                if (
-                    inner
-                    or child.children
-                    or child.attributes
-                    or not child.text
-                    or plain(child.name) in _SPECIAL
-                ):
+                text = child.text.strip()
+                if inner or child.children or child.attributes or not text or plain(child.name) in _SPECIAL:
                     self.read(child, name, inner, depth + 1)
                 else:
                     # By far the most elements are plain fields.
-                    self._told.append((child.name, child.text.strip()))
+                    self._told.append((child.name, text))
             return
         text = element.text.strip()
         if text:

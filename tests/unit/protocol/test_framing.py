@@ -224,6 +224,17 @@ def test_wide_documents_end_where_their_root_ends() -> None:
             assert texts(scanned(in_pieces(stream, size))) == [wide, wide]
 
 
+def test_wide_document_with_another_root_ends_at_the_next_declaration() -> None:
+    wide = '<?xml version="1.0"?><other/>'.encode("utf-16-le")
+    for size in (1, 1000):
+        documents = scanned(in_pieces(wide + wide + WHOLE[0], size))
+        assert [(document.data, document.is_cut) for document in documents] == [
+            (wide, True),
+            (wide, True),
+            (WHOLE[0], False),
+        ]
+
+
 @pytest.mark.parametrize(
     "stream",
     [

@@ -74,7 +74,7 @@ def test_a_recording_is_where_the_settings_say_at_the_server_that_holds_it() -> 
     [
         (call(cdr=CdrRecord((("platform_call_id", ""),))), "no recording path: platform_call_id is empty"),
         (call("west"), "no recording place is configured for west"),
-        (call("unknown"), "unknown is not in the settings"),
+        (call("unknown"), "no media here, and unknown is not in the settings"),
         (call("odd"), "gone, which holds the recordings of odd, is not in the settings"),
     ],
 )

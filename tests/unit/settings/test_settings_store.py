@@ -151,8 +151,8 @@ hosst = "x"
         "5: server east: time_zone Europe/Berln is not a known time zone; did you mean Europe/Berlin?",
         "6: server east: recordings names archve, which is not among the servers; did you mean archive?",
         "7: server east: recording must be a table with exactly one of path, folder, call_id",
-        "8: server east: password: secrets are not stored in this file: store it with `keyring set recmon NAME` "
-        'and write "keyring:NAME", or write "env:VARIABLE" or "file:PATH"',
+        "8: server east: password: secrets are not stored in this file: store it with "
+        '`keyring set recmon NAME` and write "keyring:NAME", or write "env:VARIABLE" or "file:PATH"',
         "9: server east: events.port is missing",
         "10: server east: events.host must be text in quotes",
         "11: server east: events.prt is not a known key; did you mean port?",
@@ -185,9 +185,12 @@ def server(*lines: str) -> str:
         ("version = 1\nlistener = 3", "2: listener must be a table"),
         (
             "version = 1\nlistener.tls.key = 'x'",
-            "2: listener: tls.certificate and key are needed both, or neither",
+            "2: listener: tls: certificate and key are needed both, or neither",
         ),
-        ("version = 1\nlistener.tls.key = 'x'\nlistener.tls.certificate = ''", None),
+        (
+            "version = 1\nlistener.tls.key = 'x'\nlistener.tls.certificate = ''",
+            "3: listener: tls.certificate and key are needed both, or neither",
+        ),
         ("version = 1\nlistener.public_url = 'https://u:p@h'", "2: listener: public_url must be"),
         ("version = 1\nservers = 1", "2: servers must be tables, each begun with [[servers]]"),
         ("version = 1\n[servers]\nname = 'a'", "2: servers must be tables, each begun with [[servers]]"),
@@ -240,10 +243,8 @@ def server(*lines: str) -> str:
         ),
     ],
 )
-def test_mistake_is_told(text: str, problem: str | None, problems: Callable[[str], list[str]]) -> None:
-    if problem is None:
-        problem = "needed both, or neither"
-    assert any(problem in found for found in problems(text)), problems(text)
+def test_mistake_is_told(text: str, problem: str, problems: Callable[[str], list[str]]) -> None:
+    assert [found for found in problems(text) if problem in found]
 
 
 def test_newer_version_is_told_alone(problems: Callable[[str], list[str]], tmp_path: Path) -> None:
@@ -319,10 +320,14 @@ def test_file_cut_or_changed_anywhere_is_read_or_told_without_its_secrets(tmp_pa
         for _ in range(chance.randint(1, 6)):
             data[chance.randrange(len(data))] = chance.randrange(256)
         damaged.append(data.decode("latin-1"))
-    for candidate in damaged:
-        try:
-            parse_settings(candidate, source, VENDORS)
-        except SettingsError as error:
-            assert error.problems
-            assert "CANARY" not in str(error)
-            assert all(problem.isprintable() for problem in error.problems)
+    told = [found for candidate in damaged if (found := problems_of(candidate, source))]
+    assert len(told) > len(damaged) // 2
+    assert all("CANARY" not in problem and problem.isprintable() for found in told for problem in found)
+
+
+def problems_of(text: str, source: Path) -> tuple[str, ...]:
+    try:
+        parse_settings(text, source, VENDORS)
+    except SettingsError as error:
+        return error.problems
+    return ()

@@ -212,6 +212,7 @@ def test_paths_keep_everything_but_the_direction_of_slashes(locator: str, sent: 
         "call_id:" + "1" * 26,
         "call_id:1\n2",
         "url:https://elsewhere.example.com/a.wav",
+        "file:/a/b.wav",
         "no locator",
     ],
 )
@@ -333,6 +334,7 @@ def test_the_adapter_has_the_shape_of_an_adapter() -> None:
         CcfsOptions,
     )
     assert adapter.event_source(None, UTC) is None
+    assert adapter.history_flows(None, "archive", UTC, lambda reference: Secret("")) is None
     assert flows(parallel_downloads=3).parallel_downloads == 3
     assert flows(fingerprint="sha256:" + "0" * 64).tls.fingerprint == "sha256:" + "0" * 64
 

@@ -1,0 +1,87 @@
+"""Live events under load: how soon a row is painted, whether anything is lost, how long the window stalls."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tests.bench.processes import child_environment
+
+SERVERS = 200
+RATE = 1000
+SECONDS = 20
+FURTHER_RATES = (2000, 4000, 8000)
+STALL_LIMIT_MS = 100.0
+
+
+def measure() -> Mapping[str, float]:
+    """Run the rate of the contract, then higher ones until something is lost or the window stalls."""
+    result = _run(RATE, SECONDS)
+    figures = {
+        "event_to_row_ms_p50": result["p50_ms"],
+        "event_to_row_ms_p99": result["p99_ms"],
+        "ui_stall_ms_max": result["stall_ms"],
+        "events_lost": result["sent"] / 2 - result["ended"],
+        "events_cpu_percent": result["cpu_percent"],
+        "events_per_s_max": float(RATE) if _is_good(result) else 0.0,
+    }
+    for rate in FURTHER_RATES:
+        result = _run(rate, SECONDS / 2)
+        if not _is_good(result):
+            break
+        figures["events_per_s_max"] = float(rate)
+    return figures
+
+
+def _is_good(result: Mapping[str, float]) -> bool:
+    nothing_lost = result["sent"] / 2 == result["ended"]
+    return nothing_lost and result["stall_ms"] <= STALL_LIMIT_MS
+
+
+def _run(rate: float, seconds: float) -> dict[str, Any]:
+    load = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "tests.bench.load",
+            f"--servers={SERVERS}",
+            f"--rate={rate}",
+            f"--seconds={seconds}",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert load.stdin is not None
+    assert load.stdout is not None
+    window: subprocess.Popen[str] | None = None
+    try:
+        ports = load.stdout.readline()
+        window = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.events_window"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=child_environment(),
+        )
+        assert window.stdin is not None
+        assert window.stdout is not None
+        window.stdin.write(ports)
+        window.stdin.flush()
+        load.stdout.readline()
+        window.stdin.write("begin\n")
+        window.stdin.flush()
+        load.stdin.write("begin\n")
+        load.stdin.flush()
+        sent = json.loads(load.stdout.readline())["events"]
+        window.stdin.write(f"{sent // 2}\n")
+        window.stdin.flush()
+        return {**json.loads(window.stdout.readline()), "sent": sent}
+    finally:
+        for process in (window, load):
+            if process is not None:
+                process.kill()
+                process.wait()
