@@ -36,7 +36,7 @@ async def search(options: argparse.Namespace) -> int:
             calls += page.calls
             if len(page.calls) < wanted:
                 break
-        total = page.total
+        total = await services.history.count(query)
     if options.json:
         for call in calls:
             print_object(call_object(call))

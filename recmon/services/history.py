@@ -72,11 +72,12 @@ class SearchPage:
 
     Attributes:
         calls: newest first.
-        total: how many calls the search finds in all, at the same moment.
+        total: how many calls the search finds in all, where the page shows it by being the last; None where
+            only `count` can tell, which takes longer than a page.
     """
 
     calls: tuple[Call, ...]
-    total: int
+    total: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,10 +348,9 @@ def _keep(
 
 
 def _search(connection: Connection, query: Query, limit: int, offset: int) -> SearchPage:
-    store = CallStore(connection)
-    calls = store.search(query, limit, offset)
+    calls = CallStore(connection).search(query, limit, offset)
     is_last = len(calls) < limit and (calls or offset == 0)
-    return SearchPage(tuple(calls), offset + len(calls) if is_last else store.count(query))
+    return SearchPage(tuple(calls), offset + len(calls) if is_last else None)
 
 
 def _entries(server: ServerId, events: Iterable[LinkEvent]) -> Iterator[JournalEntry]:

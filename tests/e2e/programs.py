@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,7 +44,7 @@ def recmon(
 class Program:
     """A process that prints lines; killed at the end of the block if it still runs.
 
-    What it writes to standard error is in `errors`.
+    What it writes to standard error is in `errors`, but for what Qt says of the platform without a screen.
     """
 
     def __init__(self, command: list[str], **further: Any) -> None:
@@ -63,7 +63,7 @@ class Program:
         assert self.process.stderr is not None
         self._readers = [
             threading.Thread(target=self._read, args=(self.process.stdout, self._lines.put), daemon=True),
-            threading.Thread(target=self._read, args=(self.process.stderr, self.errors.append), daemon=True),
+            threading.Thread(target=self._read, args=(self.process.stderr, self._take_error), daemon=True),
         ]
         for reader in self._readers:
             reader.start()
@@ -73,6 +73,10 @@ class Program:
             take(line.rstrip("\n"))
         if stream is self.process.stdout:
             take(None)
+
+    def _take_error(self, line: str | None) -> None:
+        if line is not None and not line.startswith("This plugin does not support"):
+            self.errors.append(line)
 
     def __enter__(self) -> Program:
         return self
@@ -84,9 +88,8 @@ class Program:
         for reader in self._readers:
             reader.join(STOP_S)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            with suppress(BrokenPipeError):
-                if stream is not None:
-                    stream.close()
+            if stream is not None:
+                stream.close()
 
     def line(self, deadline_s: float = DEADLINE_S) -> str:
         """Return the next line of output."""
@@ -117,14 +120,6 @@ class Program:
         assert self.process.stdin is not None
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-
-    def stop_reading(self) -> None:
-        """Close our end of its standard output, as `head` does."""
-        # The reading thread holds the file's lock while it waits: close the number below it.
-        assert self.process.stdout is not None
-        silent = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(silent, self.process.stdout.fileno())
-        os.close(silent)
 
     def close_input(self) -> None:
         """Let its standard input end."""

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -74,13 +75,15 @@ def test_watch_that_is_interrupted_exits_with_130(tmp_path: Path) -> None:
 
 def test_watch_ends_quietly_when_its_reader_has_gone(tmp_path: Path) -> None:
     with serving(server := VerbaSimulator()) as loop:
-        options = _settings(tmp_path, {"east": server.port})
-        with Program([*RECMON, "watch", "--json", *options]) as program:
-            program.object(lambda line: line["state"] == "live")
-            program.stop_reading()
+        command = [*RECMON, "watch", "--json", "--for", "30", *_settings(tmp_path, {"east": server.port})]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert any(b'"live"' in line for line in iter(process.stdout.readline, b""))
+            process.stdout.close()
             loop.call_soon_threadsafe(server.begin_call, {"ccdr_id": "1", "start_time": "2026-01-01 10:00:00"})
-            assert program.wait() == 1
-        assert program.errors == []
+            assert process.wait(STOP_S) == 1
+            assert process.stderr.read() == b""
 
 
 def test_demo_without_a_window_prints_what_watch_prints() -> None:

@@ -1,7 +1,7 @@
 """A process with the whole program, used by clicks and keys from inside.
 
 Run as `window_driver.py STORY WORD…`; the words go to the program. The story prints one JSON object for each
-thing it saw. Nothing of the program is replaced: the story runs on the program's own event loop, which takes
+thing it saw; at its end it closes the window. Nothing of the program is replaced: the story runs on the program's own event loop, which takes
 over the Qt application made here.
 """
 
@@ -15,9 +15,9 @@ import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtCore import QAbstractItemModel, QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QListView, QWidget
 
 from recmon.cli import main
 from recmon.domain.calls import Call
@@ -27,7 +27,7 @@ from recmon.ui.panes.player_bar import PlayerBar
 from recmon.ui.panes.waveform import WaveformView
 from recmon.ui.panes.workplace import Workplace
 
-DEADLINE_S = 40.0
+DEADLINE_S = 30.0
 LOOK_S = 0.01
 CENTRE = QPoint()
 
@@ -89,6 +89,12 @@ def shown_texts(parent: QWidget) -> str:
 
 def waveform(player: PlayerBar) -> WaveformView:
     return player.findChild(WaveformView)
+
+
+def spoken(model: QAbstractItemModel) -> str:
+    """Return what a screen reader says of a list."""
+    rows = [model.index(row, 0) for row in range(model.rowCount())]
+    return "\n".join(str(model.data(row, Qt.ItemDataRole.AccessibleTextRole)) for row in rows)
 
 
 # Stories
@@ -171,10 +177,23 @@ async def read_failure() -> None:
     tell("window")
     await until("the failure", lambda: "being opened" not in opened.waiting_text)
     tell("failure", text=opened.waiting_text)
+    await asyncio.Event().wait()
+
+
+async def watch_servers() -> None:
+    """See the servers in their list, and stay."""
+    opened = await opened_window()
+    tell("window")
+    place = await workplace(opened)
+    servers = place.servers.findChild(QListView).model()
+    await until("a live server", lambda: "live" in spoken(servers))
+    tell("live", texts=spoken(servers))
+    await asyncio.Event().wait()
 
 
 STORIES: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-    story.__name__: story for story in (call_from_start_to_sound, play_newest, read_failure)
+    story.__name__: story
+    for story in (call_from_start_to_sound, play_newest, read_failure, watch_servers)
 }
 
 
@@ -184,8 +203,6 @@ async def live(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     except Exception:  # told to the test, which ends this process
         traceback.print_exc()
         tell("failed", trace=traceback.format_exc())
-        return
-    if "--stay" in sys.argv:
         return
     opened = window()
     assert opened is not None
@@ -201,4 +218,4 @@ if __name__ == "__main__":
         application,
         lambda: running.append(asyncio.get_running_loop().create_task(live(STORIES[sys.argv[1]]))),
     )
-    sys.exit(main([word for word in sys.argv[2:] if word != "--stay"]))
+    sys.exit(main(sys.argv[2:]))

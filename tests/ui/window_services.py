@@ -103,7 +103,8 @@ class ListedHistory:
         if self.failure is not None:
             raise self.failure
         found = [call for call in self.calls if query.matches(call)]
-        return SearchPage(tuple(found[offset : offset + limit]), len(found))
+        page = tuple(found[offset : offset + limit])
+        return SearchPage(page, len(found) if len(page) < limit else None)
 
     async def count(self, query: Query) -> int:
         return len([call for call in self.calls if query.matches(call)])

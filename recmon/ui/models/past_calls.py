@@ -23,12 +23,12 @@ _NO_INDEX = QModelIndex()
 
 
 class SearchPageLike(Protocol):
-    """A page of found calls and how many there are in all."""
+    """A page of found calls, and how many there are in all where it is the last."""
 
     @property
     def calls(self) -> tuple[Call, ...]: ...
     @property
-    def total(self) -> int: ...
+    def total(self) -> int | None: ...
 
 
 class Search(Protocol):
@@ -70,15 +70,15 @@ class PastCalls(CallRows):
         self._query = EVERYTHING
         self._calls: list[Call] = []
         self._by_key: dict[CallKey, Call] = {}
-        self._total = 0
+        self._total: int | None = 0
         self._is_exhausted = True
         self._asked_at = -1
         self._is_loaded = False
         self._unseen: list[Call] = []
 
     @property
-    def total(self) -> int:
-        """How many calls the query finds, fetched or not."""
+    def total(self) -> int | None:
+        """How many calls the query finds, fetched or not; None while they are counted."""
         return self._total
 
     @property
@@ -118,13 +118,15 @@ class PastCalls(CallRows):
         self._calls = list(page.calls)
         self._by_key = {call.key: call for call in self._calls}
         self._total = page.total
-        self._is_exhausted = len(self._calls) >= page.total or not page.calls
+        self._is_exhausted = page.total is not None
         self._asked_at = -1
         self._is_loaded = True
         self.endResetModel()
         missed, self._unseen = self._unseen, []
         self.take_in(missed)
         self.counted.emit()
+        if page.total is None:
+            self.count_wanted.emit()
 
     async def fetch_more(self) -> None:
         """Append the next page.
@@ -140,7 +142,8 @@ class PastCalls(CallRows):
             raise
         if query is not self._query:
             return
-        self._total = page.total
+        if page.total is not None:
+            self._total = page.total
         new = [call for call in page.calls if call.key not in self._by_key]
         if new:
             first = len(self._calls)
@@ -148,7 +151,7 @@ class PastCalls(CallRows):
             self._calls += new
             self._by_key.update((call.key, call) for call in new)
             self.endInsertRows()
-        self._is_exhausted = not page.calls or len(self._calls) >= self._total
+        self._is_exhausted = not page.calls or page.total is not None
         self._asked_at = -1
         self.counted.emit()
 
@@ -184,7 +187,7 @@ class PastCalls(CallRows):
                 self._emit_rows_changed([row])
                 return
             self._take_out(row, call.key)
-            self._total -= 1
+            self._change_total(-1)
         if not matches:
             return
         place = bisect_left(self._calls, _order(call), key=_order)
@@ -192,11 +195,15 @@ class PastCalls(CallRows):
             # It belongs to a page that was not fetched yet, and may have been counted before.
             self.count_wanted.emit()
             return
-        self._total += 1
+        self._change_total(+1)
         self.beginInsertRows(QModelIndex(), place, place)
         self._calls.insert(place, call)
         self._by_key[call.key] = call
         self.endInsertRows()
+
+    def _change_total(self, by: int) -> None:
+        if self._total is not None:
+            self._total += by
 
     def _take_out(self, row: int, key: CallKey) -> None:
         self.beginRemoveRows(QModelIndex(), row, row)

@@ -100,8 +100,8 @@ class HistoryPane(CallPane):
 
     def _show_counts(self) -> None:
         total = self._calls.total
-        found = counted(total, "past call", "past calls")
-        words = f"{found} found" if self._calls.query.terms else found
+        found = "counting…" if total is None else counted(total, "past call", "past calls")
+        words = f"{found} found" if self._calls.query.terms and total is not None else found
         self.status.say("searching…" if self._is_searching and not self._calls.is_loaded else words)
         self.empty.setVisible(not self._calls.rowCount())
         if self._calls.rowCount():

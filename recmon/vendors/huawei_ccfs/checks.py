@@ -84,7 +84,7 @@ def _answered(error: RecordingError, *, is_expected: bool) -> Finding:
         is_nothing_there = int(code) in _NOTHING_THERE
         if is_nothing_there and is_expected:
             return Finding(
-                Verdict.OK, f"the key was accepted; the file asked for is not there, as intended (code {code})"
+                Verdict.OK, f"the key was accepted; there is no such file, as intended (code {code})"
             )
         advice = "Check the path: drive, tenant and folder." if is_nothing_there else ""
         return Finding(Verdict.NOTE, f"the key was accepted, but {error.reason} (code {code})", advice)

@@ -1,0 +1,75 @@
+"""Measures how long the event loop was kept from its other duties, and how much memory was taken."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from fast_loop import FastLoop
+
+TICK_S = 0.010
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process that lies in RAM."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+
+
+def queued_s() -> float:
+    """Return how long this thread has waited for a processor that others had, as far as the system tells."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
+class LoopWatch:
+    """Ticks every 10 ms on the running loop while it is entered.
+
+    Attributes:
+        stall_s: the longest time between two ticks, less what other processes of the machine took of it.
+        wall_stall_s: the longest time between two ticks.
+        peak_bytes: the most memory seen, beyond that at the beginning.
+    """
+
+    def __init__(self) -> None:
+        self.stall_s = 0.0
+        self.wall_stall_s = 0.0
+        self.peak_bytes = 0
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._tick_s = TICK_S * (self._loop.speed if isinstance(self._loop, FastLoop) else 1.0)
+        self._at, self._queued = time.monotonic(), queued_s()
+        self._memory = resident_bytes()
+        self._timer = self._loop.call_later(self._tick_s, self._tick)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        self._note()
+
+    def _tick(self) -> None:
+        self._note()
+        self._timer = self._loop.call_later(self._tick_s, self._tick)
+
+    def _note(self) -> None:
+        at, queued = time.monotonic(), queued_s()
+        gap = at - self._at
+        self.wall_stall_s = max(self.wall_stall_s, gap)
+        self.stall_s = max(self.stall_s, gap - (queued - self._queued))
+        self.peak_bytes = max(self.peak_bytes, resident_bytes() - self._memory)
+        self._at, self._queued = at, queued
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Return the value below which this share of the values lies."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
