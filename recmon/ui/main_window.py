@@ -130,6 +130,7 @@ class MainWindow(QMainWindow):
         self._waiting.deleteLater()
         workplace.show()
         self.toasts = Toasts(self._notifier, workplace.player, self)
+        workplace.tell_problems()
         self.top_bar.search.set_text_now(self._state.text("search", ""))
         self._show_zone()
         workplace.show_compact(actions["compact"].isChecked())

@@ -44,6 +44,31 @@ class EventCodec(Protocol):
         """Return queued bytes, once."""
 
 
+class OngoingQuestion(Protocol):
+    """Asks for the calls that go on, on a connection of its own. Fed any split of the stream."""
+
+    @property
+    def request(self) -> bytes:
+        """What is sent."""
+
+    def receive_data(self, data: bytes, at: datetime) -> tuple[CallFacts, ...] | None:
+        """Take in bytes received at `at` (aware UTC); return the whole list once it is there.
+
+        Of calls that are over by now the state is `ENDED`.
+
+        Raises:
+            RequestRefused: the server answered with an error.
+            ProtocolError: the peer speaks something else.
+        """
+
+    def receive_eof(self, at: datetime) -> tuple[CallFacts, ...]:
+        """Take in the end of the stream; return the list.
+
+        Raises:
+            ProtocolError: the answer is not whole.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class EventSource:
     """Where and how a server tells its events live.
@@ -53,12 +78,15 @@ class EventSource:
         port: TCP port.
         tls: how to check its certificate, or None for clear text.
         make_codec: makes the codec for one connection.
+        make_ongoing: makes the question for the calls that go on, for one further connection; None where
+            the server is not asked in this way.
     """
 
     host: str
     port: int
     tls: TlsOptions | None
     make_codec: Callable[[], EventCodec]
+    make_ongoing: Callable[[], OngoingQuestion] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +191,13 @@ class HistoryFlows(Protocol):
     def tls(self) -> TlsOptions:
         """How to check its certificate."""
 
+    @property
+    def history_days(self) -> int:
+        """How far back the past calls are wanted, in days; 0: not at all."""
+
+    def is_wanted(self, facts: CallFacts) -> bool:
+        """Tell whether a call is among those that the settings select."""
+
     def windows(self, begin: datetime, end: datetime) -> Iterator[TimeWindow]:
         """Cut a stretch of time into windows that one search each is good for, the latest first.
 
@@ -182,7 +217,7 @@ class HistoryFlows(Protocol):
         """
 
     def ongoing_calls(self, now: Now) -> HttpFlow[tuple[CallFacts, ...]]:
-        """Ask for all calls that go on."""
+        """Ask for all wanted calls that go on."""
 
     def call_details(self, native_id: str, now: Now) -> HttpFlow[CallFacts]:
         """Ask for everything the server knows of one call.
@@ -324,6 +359,12 @@ class VendorAdapter(Protocol):
 
     def archive_reader(self) -> ArchiveReader | None:
         """Return how to read the files that the vendor's servers keep beside recordings, or None."""
+
+    def default_recording(self, options: Any, call: Call) -> str | None:
+        """Return where the server keeps a call's recording by itself, as the text of a `RecordingRef`.
+
+        None where it keeps none, or only the settings can tell.
+        """
 
     def describe(self, call: Call) -> Sequence[CdrSection]:
         """Return a call's raw fields, grouped, labelled, and with codes in words. No field is dropped."""

@@ -81,7 +81,9 @@ def test_watch_ends_quietly_when_its_reader_has_gone(tmp_path: Path) -> None:
             assert process.stderr is not None
             assert any(b'"live"' in line for line in iter(process.stdout.readline, b""))
             process.stdout.close()
-            loop.call_soon_threadsafe(server.begin_call, {"ccdr_id": "1", "start_time": "2026-01-01 10:00:00"})
+            loop.call_soon_threadsafe(
+                server.begin_call, {"ccdr_id": "1", "start_time": "2026-01-01 10:00:00"}
+            )
             assert process.wait(STOP_S) == 1
             assert process.stderr.read() == b""
 

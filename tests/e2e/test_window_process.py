@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 import sys
 from pathlib import Path
 
@@ -82,18 +81,21 @@ def test_database_that_cannot_be_written_is_told_in_the_window(
         assert program.interrupt(signal.SIGTERM) == 130
 
 
-def test_database_that_is_damaged_is_told_in_the_window(tmp_path: Path, no_settings: list[str]) -> None:
+def test_database_that_is_damaged_is_kept_and_an_empty_one_begun(
+    tmp_path: Path, no_settings: list[str]
+) -> None:
     assert recmon("search", "--count", *no_settings).stdout == "0\n"
     database = tmp_path / "data" / "history.sqlite3"
-    with sqlite3.connect(database) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    content = bytearray(database.read_bytes())
-    content[4096:] = b"\xa5" * (len(content) - 4096)
-    database.write_bytes(content)
-    with driven("read_failure", *no_settings) as program:
+    content = database.read_bytes()
+    damaged = content[:4096] + b"\xa5" * (len(content) - 4096)
+    database.write_bytes(damaged)
+    with driven("see_past_calls", *no_settings) as program:
         assert program.object()["saw"] == "window"
-        assert str(database) in program.object()["text"]
+        told = program.object()
+        assert (told["saw"], told["rows"]) == ("past", 0)
+        assert "the database was damaged" in told["texts"]
         assert program.interrupt(signal.SIGTERM) == 130
+    assert [file.read_bytes() for file in database.parent.glob("history.sqlite3.damaged-*Z")] == [damaged]
 
 
 def test_computer_without_a_sound_device_says_so_in_the_player_and_goes_on(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ def window() -> MainWindow | None:
 
 
 async def opened_window() -> MainWindow:
-    opened: MainWindow = await until("the window", lambda: (w := window()) and w.isVisible() and w)
+    # Only an active window takes keys.
+    opened: MainWindow = await until("the window", lambda: (w := window()) and w.isActiveWindow() and w)
     return opened
 
 
@@ -171,6 +172,17 @@ async def play_newest() -> None:
     tell("goes on", is_enabled=opened.actions_by_name["play"].isEnabled())
 
 
+async def see_past_calls() -> None:
+    """Look at the past calls, and tell what the program says by itself."""
+    opened = await opened_window()
+    tell("window")
+    place = await workplace(opened)
+    QTest.keyClick(opened, Qt.Key.Key_2)
+    await until("past calls", lambda: place.past.rows.is_loaded)
+    tell("past", empty=place.past.empty.text, rows=place.past.rows.rowCount(), texts=shown_texts(opened))
+    await asyncio.Event().wait()
+
+
 async def read_failure() -> None:
     """Tell what stands in a window whose services could not be opened."""
     opened = await opened_window()
@@ -193,7 +205,7 @@ async def watch_servers() -> None:
 
 STORIES: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
     story.__name__: story
-    for story in (call_from_start_to_sound, play_newest, read_failure, watch_servers)
+    for story in (call_from_start_to_sound, play_newest, read_failure, see_past_calls, watch_servers)
 }
 
 

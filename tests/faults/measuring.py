@@ -20,20 +20,13 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
-def queued_s() -> float:
-    """Return how long this thread has waited for a processor that others had, as far as the system tells."""
-    try:
-        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
-    except OSError:
-        return 0.0
-
-
 class LoopWatch:
     """Ticks every 10 ms on the running loop while it is entered.
 
     Attributes:
-        stall_s: the longest time between two ticks, less what other processes of the machine took of it.
-        wall_stall_s: the longest time between two ticks.
+        stall_s: the most processor time that this thread used between two ticks. Other programs on the
+            machine do not show in it, so that it can be held to a limit.
+        wall_stall_s: the longest time between two ticks, by the clock; with whatever else the machine did.
         peak_bytes: the most memory seen, beyond that at the beginning.
     """
 
@@ -45,7 +38,7 @@ class LoopWatch:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._tick_s = TICK_S * (self._loop.speed if isinstance(self._loop, FastLoop) else 1.0)
-        self._at, self._queued = time.monotonic(), queued_s()
+        self._at, self._used = time.monotonic(), time.thread_time()
         self._memory = resident_bytes()
         self._timer = self._loop.call_later(self._tick_s, self._tick)
         return self
@@ -61,12 +54,11 @@ class LoopWatch:
         self._timer = self._loop.call_later(self._tick_s, self._tick)
 
     def _note(self) -> None:
-        at, queued = time.monotonic(), queued_s()
-        gap = at - self._at
-        self.wall_stall_s = max(self.wall_stall_s, gap)
-        self.stall_s = max(self.stall_s, gap - (queued - self._queued))
+        at, used = time.monotonic(), time.thread_time()
+        self.wall_stall_s = max(self.wall_stall_s, at - self._at)
+        self.stall_s = max(self.stall_s, used - self._used)
         self.peak_bytes = max(self.peak_bytes, resident_bytes() - self._memory)
-        self._at, self._queued = at, queued
+        self._at, self._used = at, used
 
 
 def quantile(values: list[float], share: float) -> float:

@@ -293,7 +293,7 @@ def test_the_menu_offers_what_can_be_done(bar: ServerBar, monitor: ToldMonitor) 
 
 
 def test_the_model_keeps_its_contract_and_is_never_reset(
-    bar: ServerBar, monitor: ToldMonitor, book: CallBook
+    bar: ServerBar, monitor: ToldMonitor, book: CallBook, qtbot: QtBot
 ) -> None:
     model = list_of(bar).model()
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
@@ -305,7 +305,7 @@ def test_the_model_keeps_its_contract_and_is_never_reset(
     monitor.tell(replace(LIVE, events=1205))
     book.apply(NORTH, [CallStarted(CallFacts("1"), NOW)])
     monitor.tell(status(ServerId("new"), LinkState.CONNECTING))
-    assert changed == [0, 1]
+    qtbot.waitUntil(lambda: changed == [0, 1])
     assert model.rowCount(QModelIndex()) == 4
     assert resets == []
     assert tester.model() is model

@@ -37,15 +37,23 @@ class ServerDelegate(QStyledItemDelegate):
         self._theme = theme
         self._now = now
         self._view = view
+        self._sized_for: QFont | None = None
+        self._known_sizes = (QSize(), QSize())
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        font = self._view.font()
         row = self._model.row_at(index)
-        quiet_lines = 1
-        if row is not None and server_line(row, self._now()).reason:
-            quiet_lines = 2
-        height = QFontMetrics(font).height() + quiet_lines * QFontMetrics(sized(font, _QUIET_PX)).height()
-        return QSize(160, height + 2 * _PAD + 2)
+        one_line, two_lines = self._sizes()
+        return two_lines if row is not None and row.has_reason else one_line
+
+    def _sizes(self) -> tuple[QSize, QSize]:
+        """Return the size with one quiet line and with two; the view asks for all rows with every paint."""
+        font = self._view.font()
+        if self._sized_for != font:
+            name, quiet = QFontMetrics(font).height(), QFontMetrics(sized(font, _QUIET_PX)).height()
+            self._sized_for = QFont(font)
+            height = name + quiet + 2 * _PAD + 2
+            self._known_sizes = (QSize(160, height), QSize(160, height + quiet))
+        return self._known_sizes
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer
 
 from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, ServerId
@@ -77,6 +77,13 @@ class ServerRow:
         return None if error is None or self.status.state is LinkState.LIVE else sentence_for(error)
 
     @property
+    def has_reason(self) -> bool:
+        """Whether something is wrong, so that the server takes one more line."""
+        return (
+            self.status.error is not None and self.status.watches and self.status.state is not LinkState.LIVE
+        )
+
+    @property
     def reason(self) -> str:
         """What is wrong in a few words, for a narrow line below the server's name; empty where nothing is."""
         error, notice = self.status.error, self.notice
@@ -127,6 +134,10 @@ def _last_event(status: ServerStatus, now: datetime) -> str:
     return f"last event {words.ago(status.last_event_at, now)}"
 
 
+REPAINT_MS = 100
+"""Changes of this time are painted together: with many servers a count changes hundreds of times a second."""
+
+
 class ServerModel(QAbstractListModel):
     """The servers in the order of the settings.
 
@@ -141,6 +152,7 @@ class ServerModel(QAbstractListModel):
         self._rows: list[ServerRow] = []
         self._places: dict[ServerId, int] = {}
         self._live: dict[ServerId, set[CallKey]] = {}
+        self._dirty: set[int] = set()
 
     def rowCount(self, parent: ANY_INDEX = QModelIndex()) -> int:
         return 0 if parent.isValid() else len(self._rows)
@@ -203,8 +215,14 @@ class ServerModel(QAbstractListModel):
 
     def _replace(self, place: int, row: ServerRow) -> None:
         self._rows[place] = row
-        index = self.index(place)
-        self.dataChanged.emit(index, index)
+        if not self._dirty:
+            QTimer.singleShot(REPAINT_MS, self, self._tell_dirty)
+        self._dirty.add(place)
+
+    def _tell_dirty(self) -> None:
+        for place in sorted(self._dirty):
+            self.dataChanged.emit(self.index(place), self.index(place))
+        self._dirty.clear()
 
 
 def _unwatched_since(known: datetime | None, status: ServerStatus) -> datetime | None:

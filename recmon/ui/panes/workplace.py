@@ -188,6 +188,12 @@ class Workplace(QWidget):
         dialog.fileSelected.connect(lambda name: self._tasks.start("save", self._save(ref, Path(name))))
         dialog.open()
 
+    def tell_problems(self) -> None:
+        """Tell what the history met before anyone could be told, such as a damaged database."""
+        for problem in self._services.history.problems:
+            # Of its own topic: the next stored call mends a failure to write, and not this.
+            self._notifier.tell_error(problem, topic="history when opened")
+
     def stop(self) -> None:
         """Keep the state and follow the services no more."""
         self._state.keep_splitter(self._across, "across")

@@ -47,6 +47,10 @@ class CcfsAdapter:
         """Return None: what CC-FS stores is fetched from it, and has no metadata beside it."""
         return None
 
+    def default_recording(self, options: CcfsOptions, call: Call) -> str | None:
+        """Return None: where calls lie is each site's own choice."""
+        return None
+
     def describe(self, call: Call) -> Sequence[CdrSection]:
         """Return the raw fields of an imported call as they are; CC-FS itself tells of no calls."""
         fields = tuple(CdrField(name, name, value, value) for name, value in call.cdr.fields)

@@ -7,12 +7,14 @@ from datetime import tzinfo
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrSection
+from recmon.domain.recordings import LocatorKind
 from recmon.vendors.base import (
     ArchiveReader,
     CheckedPlace,
     EventCodec,
     EventSource,
     HistoryFlows,
+    OngoingQuestion,
     RecordingFlows,
     Reveal,
 )
@@ -38,7 +40,20 @@ class VerbaAdapter:
 
             return VerbaCodec(events, zone)
 
-        return EventSource(events.host, events.port, events.tls_options, make_codec)
+        def make_ongoing() -> OngoingQuestion:
+            # As above.
+            from recmon.vendors.verba.ongoing import OngoingCalls
+
+            return OngoingCalls(events, zone)
+
+        return EventSource(
+            events.host,
+            events.port,
+            events.tls_options,
+            make_codec,
+            # No name of this request is documented: it is the settings that know it (verba.md 3.4).
+            make_ongoing if events.ongoing_request else None,
+        )
 
     def recording_flows(self, options: VerbaOptions, server: str, reveal: Reveal) -> RecordingFlows | None:
         """Return how to fetch recordings over the HTTP Business API, or None where it is not configured.
@@ -66,7 +81,8 @@ class VerbaAdapter:
         # As above.
         from recmon.vendors.verba.flows import history_flows
 
-        return history_flows(options.http, server, zone, reveal)
+        extensions = () if options.events is None else options.events.extensions
+        return history_flows(options.http, server, zone, reveal, extensions)
 
     def checked_places(
         self, options: VerbaOptions, server: str, zone: tzinfo, reveal: Reveal, path: str | None
@@ -81,6 +97,12 @@ class VerbaAdapter:
         from recmon.vendors.verba.metadata import read_metadata
 
         return read_metadata
+
+    def default_recording(self, options: VerbaOptions, call: Call) -> str | None:
+        """Return the call's own id: the HTTP Business API hands recordings out by it (verba.md 5.3)."""
+        if options.http is None:
+            return None
+        return f"{LocatorKind.CALL_ID.value}:{call.cdr.get('ccdr_id') or call.key.native_id}"
 
     def describe(self, call: Call) -> Sequence[CdrSection]:
         return describe(call)

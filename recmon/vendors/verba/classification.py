@@ -7,7 +7,7 @@ be replaced without touching another.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import lru_cache
 from itertools import islice
@@ -34,6 +34,30 @@ class Kind(Enum):
 
     START = "start"
     END = "end"
+    UPDATE = "update"
+
+
+Classify = Callable[[Iterable[str]], Kind | None]
+"""Returns what the labels of a notification say."""
+
+
+def classifier(overrides: Mapping[str, str]) -> Classify:
+    """Return what classifies notifications where a site's own words count first.
+
+    Args:
+        overrides: values of `Kind` by label; labels are compared whole, in any letter case. Of several labels
+            of one notification the first that is listed decides.
+    """
+    if not overrides:
+        return kind_of
+    own = {label.strip().casefold(): Kind(kind) for label, kind in overrides.items()}
+
+    def classify(labels: Iterable[str]) -> Kind | None:
+        told = [label[:_LONGEST_LABEL] for label in islice(labels, _MOST_LABELS)]
+        listed = (own.get(label.strip().casefold()) for label in told)
+        return next((kind for kind in listed if kind is not None), None) or kind_of(told)
+
+    return classify
 
 
 def kind_of(labels: Iterable[str]) -> Kind | None:

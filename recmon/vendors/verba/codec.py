@@ -26,9 +26,10 @@ from recmon.logs import mask, printable
 from recmon.protocol.framing import Document, DocumentScanner
 from recmon.protocol.peers import BEGINNING_SIZE, other_peer
 from recmon.protocol.xml import read_document
-from recmon.vendors.verba.classification import Kind
+from recmon.vendors.verba.classification import Kind, classifier
 from recmon.vendors.verba.messages import Answer, Keepalive, Notification, read_message, subscribe_request
 from recmon.vendors.verba.options import EventsOptions
+from recmon.vendors.verba.selection import SelectedCalls
 from recmon.vendors.verba.translate import call_ended, call_started, call_updated
 
 logger = logging.getLogger(__name__)
@@ -71,13 +72,17 @@ class VerbaCodec:
         self._beginning = b""
         self._has_heard = False
         self._known: OrderedDict[str, None] = OrderedDict()
+        self._classify = classifier(options.labels)
+        self._selected = SelectedCalls(options.extensions) if options.filter_locally else None
         self._failure: ProtocolError | None = None
 
     def start(self) -> None:
         request_id = str(next(self._request_ids))
         self._pending.add(request_id)
         self._to_send += subscribe_request(
-            request_id, self._options.extensions, self._options.request_terminator
+            request_id,
+            () if self._options.filter_locally else self._options.extensions,
+            self._options.request_terminator,
         )
 
     def data_to_send(self) -> bytes:
@@ -151,7 +156,8 @@ class VerbaCodec:
     def _understood(self, document: Document, at: datetime, message: RawMessage) -> list[LinkEvent]:
         if document.declares_types:
             raise MalformedMessage("it declares a document type or entities, which are refused")
-        said = read_message(read_document(document.data, is_cut=document.is_cut), self._pending)
+        root = read_document(document.data, is_cut=document.is_cut)
+        said = read_message(root, self._pending, self._classify)
         if said.answer is not None:
             return [self._answered(said.answer, said.keepalive, at, message)]
         events: list[LinkEvent] = []
@@ -164,7 +170,9 @@ class VerbaCodec:
             events.append(KeptAlive(at, self._keepalive_s))
         for notification in said.notifications:
             if notification.call_id:
-                events.append(self._call_event(notification, at, message, is_cut=document.is_cut))
+                event = self._call_event(notification, at, message, is_cut=document.is_cut)
+                if self._selected is None or self._selected.takes(event):
+                    events.append(event)
             elif said.error:
                 reason = f"an error that answers no request of ours: {printable(said.error)}"
                 events.append(Unrecognised(at, reason, _excerpt(message.data), message))
@@ -219,6 +227,8 @@ class VerbaCodec:
             kind = Kind.END
         if kind is Kind.END:
             return call_ended(notification, self._zone, at, message)
+        if kind is Kind.UPDATE:
+            return call_updated(notification, self._zone, at, message)
         if kind is Kind.START or not is_known:
             return call_started(notification, self._zone, at, message)
         return call_updated(notification, self._zone, at, message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from recmon.domain.events import CallFacts
@@ -14,6 +14,7 @@ from recmon.vendors.base import CallMarker, CallPage, MediaHead, Now, Reveal, Ti
 from recmon.vendors.verba.business_api import BusinessApi, CallById, CallQuery
 from recmon.vendors.verba.http_session import ApiSession
 from recmon.vendors.verba.options import HttpOptions
+from recmon.vendors.verba.selection import is_selected
 
 ID_LIMIT = 512
 """The longest identifier in the vendor's own database (verba.md 4.2)."""
@@ -84,12 +85,16 @@ class VerbaHistoryFlows:
         options: of the HTTP interface.
         api: asks the server.
         zone: of its times, in which its days begin.
+        extensions: numbers whose calls are wanted; empty means all calls.
     """
 
-    def __init__(self, options: HttpOptions, api: BusinessApi, zone: tzinfo) -> None:
+    def __init__(
+        self, options: HttpOptions, api: BusinessApi, zone: tzinfo, extensions: Sequence[str] = ()
+    ) -> None:
         self._options = options
         self._api = api
         self._zone = zone
+        self._extensions = extensions
 
     @property
     def base_url(self) -> str:
@@ -98,6 +103,14 @@ class VerbaHistoryFlows:
     @property
     def tls(self) -> TlsOptions:
         return self._options.tls
+
+    @property
+    def history_days(self) -> int:
+        return self._options.history_days
+
+    def is_wanted(self, facts: CallFacts) -> bool:
+        # Here and not by the server: its search takes parts of numbers for the whole.
+        return is_selected(facts, self._extensions)
 
     def windows(self, begin: datetime, end: datetime) -> Iterator[TimeWindow]:
         """Cut into the server's days, as is advised for long searches (verba.md 5.3), the latest first."""
@@ -124,7 +137,7 @@ class VerbaHistoryFlows:
             if page.is_last:
                 break
             first = page.next_first
-        return tuple(found.values())
+        return tuple(filter(self.is_wanted, found.values()))
 
     def call_details(self, native_id: str, now: Now) -> HttpFlow[CallFacts]:
         return (yield from self._api.call_information(CallById(_checked_id(native_id)), now))
@@ -142,7 +155,9 @@ def recording_flows(options: HttpOptions, server: str, reveal: Reveal) -> VerbaR
     return VerbaRecordingFlows(options, BusinessApi(_session(options, server, reveal), UTC))
 
 
-def history_flows(options: HttpOptions, server: str, zone: tzinfo, reveal: Reveal) -> VerbaHistoryFlows:
+def history_flows(
+    options: HttpOptions, server: str, zone: tzinfo, reveal: Reveal, extensions: Sequence[str] = ()
+) -> VerbaHistoryFlows:
     """Return how to ask about calls; the secrets are looked up now.
 
     Raises:
@@ -150,7 +165,8 @@ def history_flows(options: HttpOptions, server: str, zone: tzinfo, reveal: Revea
     """
     # Without a login, all times are in GMT (verba.md 4.4).
     own_zone = UTC if options.user is None else zone
-    return VerbaHistoryFlows(options, BusinessApi(_session(options, server, reveal), own_zone), own_zone)
+    api = BusinessApi(_session(options, server, reveal), own_zone)
+    return VerbaHistoryFlows(options, api, own_zone, extensions)
 
 
 def _session(options: HttpOptions, server: str, reveal: Reveal) -> ApiSession:

@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 
 from recmon.protocol.xml import Element
 from recmon.vendors.verba.cdr import documented_name, plain
-from recmon.vendors.verba.classification import LABEL_ATTRIBUTES, LABEL_ELEMENTS, Kind, kind_of
+from recmon.vendors.verba.classification import LABEL_ATTRIBUTES, LABEL_ELEMENTS, Classify, Kind, kind_of
 
 SUBSCRIBE = "SubscribeOnCallEvent"
 TERMINATORS = {"none": b"", "lf": b"\n", "crlf": b"\r\n", "nul": b"\0"}
@@ -106,12 +106,40 @@ def subscribe_request(request_id: str, extensions: Sequence[str], terminator: st
     return (head + body).encode() + TERMINATORS[terminator]
 
 
-def read_message(root: Element, pending: Container[str]) -> Message:
+def list_request(request_type: str, request_id: str, terminator: str) -> bytes:
+    """Return a request without a body, such as the one for the calls that go on (verba.md 3.4)."""
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<VerbaApi>\n'
+        f'  <Request type={quoteattr(request_type)} id="{request_id}"/>\n</VerbaApi>'
+    ).encode() + TERMINATORS[terminator]
+
+
+def read_calls(root: Element) -> tuple[Notification, ...]:
+    """Return every call in the answer to such a request: each `Call` with an id and each `verbacdr`.
+
+    They may stand anywhere in it (verba.md 3.4). What stands around a call, such as the echo of the request,
+    tells nothing of it.
+    """
+    found: dict[str, list[Element]] = {}
+    elements = [root]
+    # Grows while it is walked through.
+    for element in elements:
+        own_id = _own_id(element) if plain(element.name) in _CALLS else ""
+        if own_id:
+            found.setdefault(own_id, []).append(element)
+        # A record may stand inside a call, or the other way round, with the same id or without one.
+        elements += element.children
+    calls = [_notification(parts, None) for parts in found.values()]
+    return tuple({call.call_id: call for call in calls if call.call_id}.values())
+
+
+def read_message(root: Element, pending: Container[str], classify: Classify = kind_of) -> Message:
     """Return what a document says.
 
     Args:
         root: of the document.
         pending: ids of the requests that were not answered yet.
+        classify: tells the kind of a notification by its labels.
     """
     elements = _flat(root)
     keepalive, error = _only_first(elements, "keepalive"), _only_first(elements, "errormessage")
@@ -127,11 +155,11 @@ def read_message(root: Element, pending: Container[str]) -> Message:
             return Message(Answer(request_id, code, reason), announced)
     failed = reason or ("" if not code or Answer("", code, "").is_success else f"code {code}")
     if not failed and elements.keys() <= _RESPONSE_PARTS and _is_bare(root):
-        labels = kind_of(_labels(root, _first(root)))
+        labels = classify(_labels(root, _first(root)))
         # A request of the server's own is not an empty response.
         if labels is None and _child(root, "request") is None:
             return Message(keepalive=announced, is_empty=True)
-    return Message(keepalive=announced, notifications=tuple(_notifications(root, elements)), error=failed)
+    return Message(keepalive=announced, notifications=tuple(_notifications(root, elements, classify)), error=failed)
 
 
 def _is_bare(root: Element) -> bool:
@@ -155,14 +183,16 @@ def _echoed_id(root: Element, response: Element) -> str:
     return (nested or _attribute(response, "id")).strip()
 
 
-def _notifications(root: Element, elements: Mapping[str, Sequence[Element]]) -> Iterator[Notification]:
+def _notifications(
+    root: Element, elements: Mapping[str, Sequence[Element]], classify: Classify
+) -> Iterator[Notification]:
     are_several = any(len(elements.get(name, ())) > 1 for name in _CALLS)
     parts = _parts(root) if are_several else None
     if parts is None:
-        yield _notification([root], kind_of(_labels(root, _first(root))))
+        yield _notification([root], classify(_labels(root, _first(root))))
         return
     for first, calls in parts:
-        yield _notification(calls, kind_of([*_labels(first, first), *_labels(calls[0], calls[0])]))
+        yield _notification(calls, classify([*_labels(first, first), *_labels(calls[0], calls[0])]))
 
 
 def _parts(root: Element) -> list[tuple[Element, list[Element]]] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -14,6 +15,7 @@ DEFAULT_PATH = "/verba"
 """Of the web application, where `url` names none (verba.md 5.1)."""
 
 MOST_PARALLEL_DOWNLOADS = 4
+MOST_HISTORY_DAYS = 3660
 
 _FINGERPRINT = re.compile(r"sha256:(?:[0-9a-f]{2}:?){31}[0-9a-f]{2}", re.IGNORECASE)
 
@@ -27,6 +29,9 @@ class EventsOptions:
         port: no default is documented.
         tls: False for clear text, True for the system's certificates, or how to check the certificate.
         extensions: numbers whose calls are wanted; empty means all calls.
+        filter_locally: subscribe to all calls and pick out those of `extensions` here (verba.md 3.1).
+        labels: words of this server's notifications, such as the `type` of an event, and what they mean;
+            they count before the program's own table (verba.md 3.3). Compared whole, in any letter case.
         request_terminator: what follows each request (verba.md 2.1).
         ongoing_request: request type that lists ongoing calls; empty: not used.
         detail_request: request type for call details; empty: not used.
@@ -38,6 +43,8 @@ class EventsOptions:
     port: int
     tls: bool | TlsOptions = False
     extensions: tuple[str, ...] = ()
+    filter_locally: bool = False
+    labels: Mapping[str, Literal["start", "end", "update"]] = field(default_factory=dict)
     request_terminator: Literal["none", "lf", "crlf", "nul"] = "lf"
     ongoing_request: str = ""
     detail_request: str = ""
@@ -50,6 +57,11 @@ class EventsOptions:
         for extension in self.extensions:
             if not extension.strip() or not extension.isprintable():
                 raise ValueError(f"extension {extension!r} is not a number or address")
+        if any(not label.strip() for label in self.labels):
+            raise ValueError("labels must not be empty")
+        for name in ("ongoing_request", "detail_request"):
+            if not getattr(self, name).isprintable():
+                raise ValueError(f"{name} must be one plain word, as the vendor's page names it")
 
     @property
     def tls_options(self) -> TlsOptions | None:
@@ -73,6 +85,7 @@ class HttpOptions:
         ca_file: PEM file of the authority that signed the server's certificate.
         fingerprint: `sha256:` and the hex digest of the one certificate accepted.
         parallel_downloads: how many transfers the server is asked for at a time.
+        history_days: how far back past calls are brought; 0: not at all.
 
     Raises:
         ValueError: one sentence that says which value cannot be used and why.
@@ -87,6 +100,7 @@ class HttpOptions:
     ca_file: Path | None = None
     fingerprint: str | None = None
     parallel_downloads: int = 2
+    history_days: int = 30
 
     def __post_init__(self) -> None:
         parts = _checked_url(self.url)
@@ -102,6 +116,8 @@ class HttpOptions:
             raise ValueError("ca_file and fingerprint need a url that begins with https")
         if not 1 <= self.parallel_downloads <= MOST_PARALLEL_DOWNLOADS:
             raise ValueError(f"parallel_downloads must be from 1 to {MOST_PARALLEL_DOWNLOADS}")
+        if not 0 <= self.history_days <= MOST_HISTORY_DAYS:
+            raise ValueError(f"history_days must be from 0 to {MOST_HISTORY_DAYS}")
 
     @property
     def base_url(self) -> str:

@@ -211,7 +211,12 @@ def test_pages_tell_the_total_of_all(run: Callable[..., Any], tmp_path: Path) ->
         async with opened(tmp_path) as history:
             await until_stored(history, *range(25))
             pages = [await history.search(EVERYTHING, limit=10, offset=offset) for offset in (0, 10, 20, 30)]
-            assert [(len(page.calls), page.total) for page in pages] == [(10, None), (10, None), (5, 25), (0, None)]
+            assert [(len(page.calls), page.total) for page in pages] == [
+                (10, None),
+                (10, None),
+                (5, 25),
+                (0, None),
+            ]
 
     run(scenario())
 

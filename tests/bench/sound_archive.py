@@ -1,0 +1,66 @@
+"""The recordings server of the `sound` benchmark: any path leads to an hour of stereo A-law, loud from the start.
+
+Arguments: a folder for its certificate, and bytes a second (0: as fast as they are taken). The one line of
+output names a settings file that leads here; the end of standard input ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import struct
+import sys
+from pathlib import Path
+
+from recmon.simulators.ccfs import CcfsFaults, CcfsSimulator
+from recmon.simulators.certificates import Certificate
+
+HOUR_S = 3600
+RATE = 8000
+ACCESS_KEY, SECRET = "bench-ak", "bench-secret"
+
+
+def long_recording() -> bytes:
+    """Return a WAV file of 57.6 MB: a tone in both channels."""
+    period = bytes(_alaw(math.sin(2 * math.pi * place / 20)) for place in range(20) for _ in range(2))
+    sound = period * (HOUR_S * RATE // 20)
+    form = struct.pack("<HHIIHHH", 6, 2, RATE, RATE * 2, 2, 8, 0)
+    chunks = b"fmt " + struct.pack("<I", len(form)) + form
+    chunks += b"fact" + struct.pack("<II", 4, HOUR_S * RATE)
+    chunks += b"data" + struct.pack("<I", len(sound)) + sound
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+def _alaw(value: float) -> int:
+    """Return the A-law code of a sample from -1 to 1, with half of the loudest mantissa (ITU-T G.711)."""
+    sample = min(32767, round(abs(value) * 16000))
+    exponent = max(0, sample.bit_length() - 8)
+    mantissa = (sample >> 4 if exponent == 0 else sample >> exponent + 3) & 15
+    code = exponent << 4 | mantissa
+    return (code | (0x80 if value >= 0 else 0)) ^ 0x55
+
+
+async def main() -> None:
+    """Serve until standard input ends."""
+    folder, rate = Path(sys.argv[1]), int(sys.argv[2])
+    content = long_recording()
+    certificate = Certificate()
+    certificate.write_ca(folder / "ca.pem")
+    secret = folder / "secret"
+    secret.touch(mode=0o600)
+    secret.write_text(SECRET)
+    faults = CcfsFaults(rate_bytes_s=rate or None)
+    async with CcfsSimulator(
+        certificate, ACCESS_KEY, SECRET, lambda path: content, lambda path: (), faults=faults
+    ) as server:
+        settings = folder / "settings.toml"
+        settings.write_text(
+            f'version = 1\n[[servers]]\nname = "archive"\nvendor = "huawei_ccfs"\nurl = "{server.url}"\n'
+            f'access_key = "{ACCESS_KEY}"\nsecret_key = "file:secret"\nca_file = "ca.pem"\n'
+        )
+        print(settings, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
