@@ -25,6 +25,7 @@ _MARKS = {Verdict.OK: "✓", Verdict.NOTE: "!", Verdict.FAILED: "✗", Verdict.S
 _PLAIN_MARKS = {Verdict.OK: "+", Verdict.NOTE: "!", Verdict.FAILED: "x", Verdict.SKIPPED: "-"}
 _TEXT_LIMIT = 1000
 _WIDTH = 100
+_UNBROKEN = "\N{NO-BREAK SPACE}"
 
 
 async def check(options: argparse.Namespace) -> int:
@@ -128,11 +129,13 @@ class _TextPrinter:
 def _print_wrapped(head: str, text: str) -> None:
     lines = textwrap.wrap(text, _WIDTH - len(head), break_long_words=False, break_on_hyphens=False)
     for number, line in enumerate(lines):
-        print_line((head if number == 0 else " " * len(head)) + line)
+        print_line((head if number == 0 else " " * len(head)) + line.replace(_UNBROKEN, " "))
 
 
 def _duration(milliseconds: float) -> str:
-    return f"{milliseconds / 1000:.1f} s" if milliseconds >= 1000 else f"{milliseconds:.0f} ms"
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.1f}{_UNBROKEN}s"
+    return f"{milliseconds:.0f}{_UNBROKEN}ms"
 
 
 def _can_show(text: str) -> bool:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,8 @@ from recmon.errors import RecmonError, SettingsError
 def main(words: list[str] | None = None) -> int:
     """Run the program with the given words (those of the process by default) and return its exit code."""
     options = parse_arguments(sys.argv[1:] if words is None else words)
+    # Taken like Ctrl+C, so that whoever ends a session or a service lets everything be put away.
+    before = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
         return _run(options)
     except UsageError as error:
@@ -43,6 +46,8 @@ def main(words: list[str] | None = None) -> int:
         # The reader of our output has gone; nothing more can be said there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -118,6 +118,10 @@ class CallBook:
                 changes.note(entry.call, is_new=False)
         return self._publish(changes)
 
+    def abandon_list(self, server: ServerId) -> None:
+        """Forget a list of ongoing calls that was begun and will not come; nothing follows from it."""
+        self._listed.pop(server, None)
+
     def lose_unconfirmed(self, server: ServerId) -> CallBookChange:
         """Give up the calls of a server that were not heard of since it was last unwatched."""
         changes = _Changes()

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
 from recmon.domain.cdr import CdrRecord
 from recmon.domain.conditions import storable
@@ -139,16 +138,6 @@ def link_line(
 def call_line(at: datetime, change: str, call: Call) -> dict[str, Any]:
     """Return what happened to a call: `change` is started, updated, ended or lost."""
     return _line(at, call.key.server, "call", {"change": change, "call": call_object(call)})
-
-
-def change_lines(at: datetime, change: CallBookChange) -> Iterator[dict[str, Any]]:
-    """Return the lines of one change of the call book, one for each call."""
-    for call in change.added:
-        yield call_line(at, "started", call)
-    for call in change.updated:
-        yield call_line(at, "updated", call)
-    for call in change.removed:
-        yield call_line(at, call.state.value, call)
 
 
 def recording_line(

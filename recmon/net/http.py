@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 CHUNK_SIZE = 256 * 1024
 """Most bytes of a body handed on at a time; fewer as soon as there are any."""
+
+LONG_ANSWER = 8 * 1024
+"""What a conversation makes of a longer answer takes milliseconds: it does so in a worker thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class HttpClient:
 
     Nothing is added to what the conversation says: no redirects, cookies, compression, proxies or own headers
     (only `Host` stands first, and a request other than GET without a length gets `Content-Length: 0`).
+    A conversation gets long answers in a worker thread, all else in the loop's; never two at a time.
     Close it when done.
 
     Args:
@@ -207,7 +211,7 @@ class HttpClient:
                         response = await answer.read_all()
                         answer.close()
                         answer = None
-                step = _advance(flow, response)
+                step = await _advance_aside(flow, response)
         except BaseException:
             if answer is not None:
                 answer.close()
@@ -261,6 +265,23 @@ def _advance(flow: HttpFlow[T], response: HttpResponse | None) -> HttpRequest | 
         return next(flow) if response is None else flow.send(response)
     except StopIteration as end:
         return _Finished(end.value)
+
+
+async def _advance_aside(flow: HttpFlow[T], response: HttpResponse) -> HttpRequest | ReadMore | _Finished[T]:
+    """Let a conversation read an answer without keeping the loop from all else meanwhile."""
+    if len(response.body) < LONG_ANSWER:
+        return _advance(flow, response)
+    work = asyncio.get_running_loop().run_in_executor(None, _advance, flow, response)
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        # The conversation cannot be closed while the thread is inside it; a page is read in milliseconds.
+        while not work.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({work})
+        if not work.cancelled():
+            work.exception()
+        raise
 
 
 def _prepare(tls: TlsOptions) -> ssl.SSLContext:

@@ -170,7 +170,7 @@ async def run_link(
         ProtocolError: the peer speaks something else, or refused the subscription.
         SettingsError: the TLS options cannot be used.
     """
-    stream = await _connect(server, source, limits, lookup)
+    stream = await connect(server, source, limits, lookup)
     try:
         connected()
         link = _Link(server, source.make_codec(), stream, now, received, limits)
@@ -245,9 +245,16 @@ class _Link:
         raise ConnectionLost(self._server, what) from error
 
 
-async def _connect(
-    server: ServerId, source: EventSource, limits: LinkLimits, lookup: Lookup
+async def connect(
+    server: ServerId, source: EventSource, limits: LinkLimits, lookup: Lookup = system_lookup
 ) -> IncomingBytes:
+    """Open a connection to where a server tells its events; close it when done.
+
+    Raises:
+        ConnectFailed: there is none in time.
+        TlsFailed: the server's certificate was refused.
+        SettingsError: the TLS options cannot be used.
+    """
     loop = asyncio.get_running_loop()
     place = f"{source.host}:{source.port}"
     deadline = loop.time() + limits.connect_s

@@ -10,7 +10,7 @@ import hashlib
 import ipaddress
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from recmon.domain.checks import Finding, Verdict
@@ -26,6 +26,10 @@ from recmon.vendors.base import CheckedPlace, Now, StreamQuestion
 SLICE_SIZE = 8 * 1024
 _EXCERPT_BYTES = 60
 _EXPIRES_SOON_DAYS = 30
+
+_TLS_WANTED = Finding(
+    Verdict.FAILED, "the server speaks TLS on this port, and closes clear text", "Set tls for this server."
+)
 
 _OWN_PROTOCOL = (b"<?XML", b"<VERBA")
 """How documents of an XML interface begin, in capitals."""
@@ -123,12 +127,12 @@ class Probe:
         """Do the TLS handshake, with all its checks; or nothing, where the settings say clear text."""
         tls = self._place.tls
         if tls is None:
-            self._stream = await self._open(None)
+            await self._open(None)
             return Finding(Verdict.SKIPPED, "not used: clear text, as the settings say")
         try:
             async with asyncio.timeout(self._limits.tls_s):
                 context = await asyncio.to_thread(client_context, tls)
-                self._stream = await self._open(context)
+                await self._open(context)
         except SettingsError as error:
             return Finding(Verdict.FAILED, "; ".join(error.problems), "Correct this in the settings.")
         except ssl.SSLError as error:
@@ -181,8 +185,10 @@ class Probe:
         stream.send(question.request)
         clock = asyncio.get_running_loop().time
         data, self._heard = self._heard, b""
+        has_heard = False
         try:
             while True:
+                has_heard = has_heard or bool(data)
                 if data and (finding := question.receive_data(data, self._now())) is not None:
                     return finding
                 if clock() >= deadline:
@@ -191,6 +197,8 @@ class Probe:
                     if isinstance(stream.error, ssl.SSLError):
                         return self._refused(stream.error)
                     if stream.has_ended:
+                        if not has_heard and await self._is_tls_wanted():
+                            return _TLS_WANTED
                         return question.receive_eof(self._now())
                     await stream.wait(deadline)
                 else:
@@ -238,17 +246,41 @@ class Probe:
         self._socket = trial
         return Finding(Verdict.OK, f"{where} takes connections")
 
-    async def _open(self, context: ssl.SSLContext | None) -> IncomingBytes:
+    async def _is_tls_wanted(self) -> bool:
+        """Find out whether a server that answers clear text by closing does so because it speaks TLS."""
+        if self._place.tls is not None:
+            return False
+        other = Probe(
+            self._server,
+            replace(self._place, tls=TlsOptions()),
+            now=self._now,
+            limits=self._limits,
+            lookup=self._lookup,
+        )
+        try:
+            await other.look_up()
+            if (await other.connect()).verdict is not Verdict.OK:
+                return False
+            async with asyncio.timeout(self._limits.tls_s):
+                await other._open(await asyncio.to_thread(client_context, TlsOptions()))
+        except ssl.SSLCertVerificationError:
+            return True  # it showed a certificate, which is not to be judged here
+        except OSError:
+            return False
+        finally:
+            other.close()
+        return True
+
+    async def _open(self, context: ssl.SSLContext | None) -> None:
         if self._socket is None:
             raise RuntimeError("connect comes first")
         connection, self._socket = self._socket, None
-        self._transport, stream = await asyncio.get_running_loop().create_connection(
+        self._transport, self._stream = await asyncio.get_running_loop().create_connection(
             IncomingBytes,
             sock=connection,
             ssl=context,
             server_hostname=self._place.host if context else None,
         )
-        return stream
 
     def _opened(self) -> IncomingBytes:
         if self._stream is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, get_args
 
@@ -36,6 +37,7 @@ from recmon.errors import (
 from recmon.net.backoff import Backoff, ConnectLimiter
 from recmon.net.link import LinkLimits, LoopTurns, run_link
 from recmon.publisher import Publisher
+from recmon.services.reconciling import ListOngoing, Reconciliation
 from recmon.vendors.base import EventSource, Now
 
 STEADY_AFTER_S = 30.0
@@ -122,11 +124,19 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class WatchedServer:
-    """A server to watch; without a source it has nothing to watch."""
+    """A server to watch; without a source it has nothing to watch.
+
+    Attributes:
+        name: in the settings.
+        vendor_title: of its adapter.
+        source: where it tells its events.
+        list_ongoing: asked after every subscription: calls that it does not list ended unobserved.
+    """
 
     name: ServerId
     vendor_title: str
     source: EventSource | None
+    list_ongoing: ListOngoing | None = None
 
 
 class Monitor:
@@ -229,6 +239,8 @@ class _Watch:
         self._shown_at = float("-inf")
         self._show_later: asyncio.Handle | None = None
         self._give_up_later: asyncio.Handle | None = None
+        self._reconciliation: Reconciliation | None = None
+        self._list_ongoing = server.list_ongoing
         self.source = server.source
         self.status = ServerStatus(
             server.name,
@@ -260,6 +272,18 @@ class _Watch:
 
     async def _attempt(self, source: EventSource) -> RecmonError:
         """Keep one connection as long as it goes; return why it ended."""
+        if self._list_ongoing is None:
+            return await self._keep_link(source)
+        shared = self._shared
+        self._reconciliation = Reconciliation(self._name, self._list_ongoing, shared.book, shared.now)
+        async with asyncio.TaskGroup() as group:
+            reconciling = group.create_task(self._reconciliation.run(), name=f"reconcile {self._name}")
+            try:
+                return await self._keep_link(source)
+            finally:
+                reconciling.cancel()
+
+    async def _keep_link(self, source: EventSource) -> RecmonError:
         try:
             await run_link(
                 self._name,
@@ -348,6 +372,8 @@ class _Watch:
             loop = asyncio.get_running_loop()
             self._live_since = loop.time()
             self._give_up_later = loop.call_later(UNCONFIRMED_GRACE_S, self._give_up_unconfirmed)
+            if self._reconciliation is not None:
+                self._apply(partial(self._reconciliation.begin, event.at))
             self._enter(LinkState.LIVE, is_supervised=is_supervised)
             if self._gap is not None:
                 gap, self._gap = replace(self._gap, ended=event.at), None

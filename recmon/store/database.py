@@ -34,6 +34,8 @@ BUSY_TIMEOUT_S = 5.0
 BATCH_JOBS = 500
 """Write jobs that share a transaction at most."""
 READERS = 2
+STEPS_BETWEEN_LOOKS = 10_000
+"""Steps of SQLite's machine, about a millisecond, after which a running query looks whether it is wanted."""
 CHECK_AT_ONCE_BYTES = 32 * 1024 * 1024
 """Files up to this size are checked before they are used, larger ones beside the work."""
 
@@ -79,7 +81,7 @@ class Database:
         self._connections: list[apsw.Connection] = []
         self._free: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._reading: dict[object, apsw.Connection] = {}
+        self._reading: dict[object, threading.Event] = {}
         self._is_open = False
 
     async def __aenter__(self) -> Database:
@@ -167,7 +169,7 @@ class Database:
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            self._interrupt(token)
+            self._stop(token)
             raise
 
     def close(self) -> None:
@@ -177,8 +179,8 @@ class Database:
                 return
             self._is_open = False
             self._jobs.put(None)
-            for connection in self._connections:
-                connection.interrupt()
+            for stopped in self._reading.values():
+                stopped.set()
         for thread in self._threads:
             thread.join()
         self._readers.shutdown(cancel_futures=True)
@@ -191,12 +193,15 @@ class Database:
             with self._lock:
                 if not self._is_open:
                     raise StoreError(str(self.path), "the database was closed")
-                self._reading[token] = connection
+                stopped = self._reading[token] = threading.Event()
+            # Asked in the middle of a query. An interrupt would be lost between two statements.
+            connection.set_progress_handler(stopped.is_set, STEPS_BETWEEN_LOOKS)
             connection.execute("BEGIN")
             result = job(connection)
         except apsw.Error as error:
             raise self._translated(error) from error
         finally:
+            connection.set_progress_handler(None)
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             with self._lock:
@@ -204,12 +209,11 @@ class Database:
             self._free.put(connection)
         return result
 
-    def _interrupt(self, token: object) -> None:
-        # Under the lock, so that the connection cannot pass on to another job in between.
+    def _stop(self, token: object) -> None:
         with self._lock:
-            connection = self._reading.get(token)
-            if connection is not None:
-                connection.interrupt()
+            stopped = self._reading.get(token)
+            if stopped is not None:
+                stopped.set()
 
     def _write_jobs(self) -> None:
         while True:
@@ -264,8 +268,10 @@ class Database:
         return result, None
 
     def _check(self) -> None:
+        connection = self._connections[-1]
+        connection.set_progress_handler(lambda: not self._is_open, STEPS_BETWEEN_LOOKS)
         try:
-            _check(self._connections[-1])
+            _check(connection)
         except apsw.InterruptError:
             return
         except apsw.Error as error:

@@ -16,7 +16,6 @@ NONE = "–"  # noqa: RUF001  # an en dash on purpose: it stands alone in a cell
 """Stands where nothing is known."""
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,12 +255,3 @@ def elided_number(text: str, metrics: QFontMetrics, width: int) -> str:
 def is_number(text: str) -> bool:
     """Whether a party's text is a telephone number rather than a name."""
     return bool(text) and not any(c.isalpha() for c in text) and any(c.isdigit() for c in text)
-
-
-# Other programs
-
-
-def cell(text: str) -> str:
-    """Return text for a spreadsheet's cell: one line, and never a formula."""
-    line = one_line(text)
-    return f"'{line}" if line.startswith(_FORMULA_STARTS) else line

@@ -24,6 +24,8 @@ from recmon.services.playback import PlaybackService
 PLAYS = 7
 HEARD_S = 1.0
 STEADY_S = 10.0
+REST_S = 0.6
+"""Between two plays, until the sound card has played out the first."""
 DEADLINE_S = 120.0
 
 
@@ -109,6 +111,7 @@ async def _play(
         # At this rate the rest takes minutes; the connection ends with it, and the next one is made ahead.
         services.downloads.cancel(ref)
         await services.downloads.warm(ref.server)
+    await asyncio.sleep(REST_S)
 
 
 def _ref(name: str) -> RecordingRef:

@@ -149,10 +149,21 @@ def test_search_prints_call_objects_newest_first(watched: Watched) -> None:
 
 def test_search_prints_csv_with_a_header(watched: Watched) -> None:
     rows = list(csv.DictReader(io.StringIO(watched.run("search", "ÜNAL", "--csv").stdout)))
-    assert list(rows[0]) == (
-        "server native_id direction from_number from_name to_number to_name started_at answered_at ended_at "
-        "duration_s cause tags"
-    ).split(" ")
+    assert list(rows[0]) == [
+        "server",
+        "native_id",
+        "direction",
+        "from_number",
+        "from_name",
+        "to_number",
+        "to_name",
+        "started_at",
+        "answered_at",
+        "ended_at",
+        "duration_s",
+        "cause",
+        "tags",
+    ]
     row = next(row for row in rows if row["native_id"] == watched.seen["native_id"])
     assert (row["from_name"], row["duration_s"]) == ("Ünal Example", "2.000")
 

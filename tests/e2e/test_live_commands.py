@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from programs import RECMON, Program, children, is_alive, recmon, simulators
 from serving import serving
 from sound import wait_until
@@ -103,13 +104,14 @@ def test_demo_prints_lines_for_people() -> None:
     assert " → " in demo.stdout
 
 
-def test_demo_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_demo_that_is_interrupted_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with Program([*RECMON, "demo", "--headless", "--json"], env=environment) as program:
         program.object(lambda line: line.get("state") == "live")
         left = children(program.process.pid)
         assert len(left) == 1
-        assert program.interrupt() == 130
+        assert program.interrupt(number) == 130
         assert program.errors == []
     wait_until(lambda: not any(map(is_alive, left)), STOP_S, "the simulated servers still run")
     assert list(tmp_path.iterdir()) == []

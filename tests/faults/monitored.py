@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from recmon.domain.callbook import CallBook, CallBookChange
@@ -71,11 +71,12 @@ class Monitored:
         servers: Sequence[WatchedServer],
         *,
         limits: LinkLimits = UNLIMITED,
-        jitter: random.Random | None = None,
+        jitter: Any = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.book = CallBook()
-        self.monitor = Monitor(servers, self.book, now=now, random=jitter or AtOnce(3600.0), limits=limits)
+        self.jitter = jitter or AtOnce(3600.0)
+        self.monitor = Monitor(servers, self.book, now=now, random=self.jitter, limits=limits)
         self.statuses: Seen[ServerStatus] = Seen(self.monitor.status_changed)
         self.heard: Seen[Heard] = Seen(self.monitor.heard)
         self.gaps: Seen[Gap] = Seen(self.monitor.gap_changed)

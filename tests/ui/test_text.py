@@ -68,11 +68,6 @@ def test_foreign_text_stays_on_one_line_and_in_its_own_direction() -> None:
     assert text.one_line("Anna\r\n\u202eKovacs\x1b[31m\t!") == "Anna  Kovacs[31m !"
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
-def test_a_spreadsheet_sees_no_formula(start: str) -> None:
-    assert text.cell(f"{start}1+1").startswith("'")
-
-
 def test_a_party_without_anything_is_a_dash() -> None:
     assert text.party(Party()) == text.NONE
     assert text.party(Party("4410", "Anna")) == "Anna"

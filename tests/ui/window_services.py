@@ -93,6 +93,7 @@ class ListedHistory:
     def __init__(self, calls: list[Call]) -> None:
         self.stored: Publisher[tuple[Call, ...]] = Publisher()
         self.failed: Publisher[RecmonError] = Publisher()
+        self.problems: tuple[RecmonError, ...] = ()
         self.calls = calls
         self.searches: list[tuple[str, int, int]] = []
         self.failure: RecmonError | None = None

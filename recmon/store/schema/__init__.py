@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from recmon.store.schema.archives import ARCHIVES
 from recmon.store.schema.first import FIRST
+from recmon.store.schema.synchronisation import SYNCHRONISATION
 
 APPLICATION_ID = 0x7265634D
 """Marks the file as this program's ("recM")."""
 
-MIGRATIONS: tuple[str, ...] = (FIRST, ARCHIVES)
+MIGRATIONS: tuple[str, ...] = (FIRST, ARCHIVES, SYNCHRONISATION)
 """SQL of each step, in order; all missing ones run in one transaction."""

@@ -28,7 +28,7 @@ _ICONS = {
     Verdict.OK: ("check", "live"),
     Verdict.NOTE: ("alert", "warning"),
     Verdict.FAILED: ("error", "bad"),
-    Verdict.SKIPPED: ("more", "quiet"),
+    Verdict.SKIPPED: ("dash", "quiet"),
 }
 _VERDICTS = {
     Verdict.OK: "ok",

@@ -19,6 +19,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractItemView, QMenu, QTableView, QWidget
 
 from recmon.domain.calls import Call, CallKey
+from recmon.domain.lines import spreadsheet_cell
 from recmon.ui import text
 from recmon.ui.models.call_rows import CallRows
 from recmon.ui.models.columns import Column
@@ -156,7 +157,7 @@ class CallTable(QTableView):
         lines = ["\t".join(titles)]
         for call in self.calls_selected():
             cells = ((c.copied or c.text)(call, moment) for c in columns)
-            lines.append("\t".join(text.cell(cell) for cell in cells))
+            lines.append("\t".join(spreadsheet_cell(text.one_line(cell)) for cell in cells))
         return "\n".join(lines) + "\n"
 
     # Columns

@@ -90,7 +90,7 @@ class VerbaAdapter:
         # As above.
         from recmon.vendors.verba.checks import checked_places
 
-        return checked_places(options, server, zone, reveal)
+        return checked_places(options, self.event_source(options, zone), server, zone, reveal)
 
     def archive_reader(self) -> ArchiveReader:
         # As above.

@@ -24,12 +24,12 @@ from recmon.protocol.http import HttpFlow
 from recmon.protocol.peers import BEGINNING_SIZE, other_peer
 from recmon.protocol.xml import read_document
 from recmon.settings.model import Secret
-from recmon.vendors.base import CheckedPlace, HttpQuestion, Now, Reveal
+from recmon.vendors.base import CheckedPlace, EventCodec, EventSource, HttpQuestion, Now, Reveal
 from recmon.vendors.verba.business_api import BusinessApi, CallQuery
-from recmon.vendors.verba.codec import ROOTS, VerbaCodec
+from recmon.vendors.verba.codec import ROOTS
 from recmon.vendors.verba.http_session import ApiSession
 from recmon.vendors.verba.messages import TERMINATORS, Answer, read_message
-from recmon.vendors.verba.options import EventsOptions, HttpOptions, VerbaOptions
+from recmon.vendors.verba.options import HttpOptions, VerbaOptions
 
 PROBE = "GetManagementSummary"
 """The harmless request for a test of the connection (verba.md 2.3)."""
@@ -104,20 +104,19 @@ class SubscriptionQuestion:
     """Subscribes as the program does, and tells how; the connection is closed at once afterwards.
 
     Args:
-        options: what to subscribe to, and how requests end.
-        zone: of the server's times.
+        codec: of the one connection.
     """
 
     step = "subscribe"
 
-    def __init__(self, options: EventsOptions, zone: tzinfo) -> None:
-        self._codec = VerbaCodec(options, zone)
-        self._extensions = options.extensions
+    def __init__(self, codec: EventCodec) -> None:
+        self._codec = codec
+        self._codec.start()
+        self._request = codec.data_to_send()
 
     @property
     def request(self) -> bytes:
-        self._codec.start()
-        return self._codec.data_to_send()
+        return self._request
 
     def receive_data(self, data: bytes, at: datetime) -> Finding | None:
         return self._told(self._codec.receive_data(data, at))
@@ -147,9 +146,10 @@ class SubscriptionQuestion:
         return None
 
     def _subscribed(self, keepalive_s: float | None) -> Finding:
+        numbers = self._request.count(b"<Extension ")
         what = "subscribed to all calls"
-        if self._extensions:
-            what = f"subscribed to the calls of {', '.join(map(printable, self._extensions))}"
+        if numbers:
+            what = f"subscribed to the calls of {numbers} number{'' if numbers == 1 else 's'}"
         if keepalive_s is None:
             return Finding(
                 Verdict.NOTE,
@@ -160,15 +160,23 @@ class SubscriptionQuestion:
 
 
 def checked_places(
-    options: VerbaOptions, server: str, zone: tzinfo, reveal: Reveal
+    options: VerbaOptions, source: EventSource | None, server: str, zone: tzinfo, reveal: Reveal
 ) -> tuple[CheckedPlace, ...]:
-    """Return what is asked on the recorder API and over HTTP, whichever are configured."""
+    """Return what is asked on the recorder API and over HTTP, whichever are configured.
+
+    Args:
+        options: the server's own.
+        source: how the program itself watches it, or None where it does not.
+        server: its name in the settings.
+        zone: of times that it writes without one.
+        reveal: looks secrets up, when the question is asked.
+    """
     places: list[CheckedPlace] = []
     events, http = options.events, options.http
-    if events is not None:
+    if events is not None and source is not None:
         # Each on a connection of its own: the server may close after one answer (verba.md 6).
-        questions = (ManagementProbe(events.request_terminator), SubscriptionQuestion(events, zone))
-        places.append(CheckedPlace("", events.host, events.port, events.tls_options, questions))
+        questions = (ManagementProbe(events.request_terminator), SubscriptionQuestion(source.make_codec()))
+        places.append(CheckedPlace("", source.host, source.port, source.tls, questions))
     if http is not None:
         parts = urlsplit(http.base_url)
         is_https = parts.scheme == "https"

@@ -159,7 +159,9 @@ def read_message(root: Element, pending: Container[str], classify: Classify = ki
         # A request of the server's own is not an empty response.
         if labels is None and _child(root, "request") is None:
             return Message(keepalive=announced, is_empty=True)
-    return Message(keepalive=announced, notifications=tuple(_notifications(root, elements, classify)), error=failed)
+    return Message(
+        keepalive=announced, notifications=tuple(_notifications(root, elements, classify)), error=failed
+    )
 
 
 def _is_bare(root: Element) -> bool:

@@ -27,6 +27,7 @@ REQUEST_ID = "1"
 ELEMENT_LIMIT = 200_000
 """Of one answer: thousands of calls with all their fields."""
 
+ANSWER_LIMIT = 16 * 1024 * 1024
 _NOISE_LIMIT = 1024 * 1024
 
 
@@ -41,7 +42,7 @@ class OngoingCalls:
     def __init__(self, options: EventsOptions, zone: tzinfo) -> None:
         self._options = options
         self._zone = zone
-        self._scanner = DocumentScanner(ROOTS)
+        self._scanner = DocumentScanner((*ROOTS, "verbacdrlist"), limit=ANSWER_LIMIT)
         self._beginning = b""
 
     @property

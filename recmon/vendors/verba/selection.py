@@ -1,4 +1,4 @@
-"""Which calls are wanted where the settings name numbers: picked out here, not by the server (verba.md 3.1)."""
+"""Which calls are wanted where the settings name numbers (verba.md 3.1)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ def is_selected(facts: CallFacts, extensions: Sequence[str]) -> bool:
     if not extensions:
         return True
     wanted = {_key(extension) for extension in extensions}
-    return any(
-        party is not None and _key(party.number) in wanted for party in (facts.caller, facts.callee)
-    )
+    return any(party is not None and _key(party.number) in wanted for party in (facts.caller, facts.callee))
 
 
 class SelectedCalls:

@@ -9,13 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
 from recmon.domain.cdr import CdrRecord
 from recmon.domain.lines import (
     call_line,
     call_object,
-    change_lines,
     gap_line,
     json_line,
     link_line,
@@ -186,10 +184,3 @@ def test_lines_begin_alike_and_say_what_the_contract_says() -> None:
         "excerpt": "<",
         "offset": 7,
     }
-
-
-def test_a_change_of_the_call_book_becomes_a_line_for_each_call() -> None:
-    ringing = replace(CALL, state=CallState.RINGING)
-    lost = replace(CALL, state=CallState.LOST)
-    change = CallBookChange(added=(ringing,), updated=(ringing,), removed=(CALL, lost))
-    assert [line["change"] for line in change_lines(AT, change)] == ["started", "updated", "ended", "lost"]

@@ -342,6 +342,16 @@ def test_a_missing_ca_file_is_told(run: Callable[..., Any], tmp_path: Path) -> N
     assert finding.advice == "Correct this in the settings."
 
 
+def test_clear_text_against_a_tls_port_that_closes_is_told(
+    run: Callable[..., Any], authority: Authority
+) -> None:
+    with HandshakeServer(authority.context()) as server:
+        finding = run(steps_of(place(server.port)))[-1]
+    assert finding.verdict is Verdict.FAILED
+    assert finding.text == "the server speaks TLS on this port, and closes clear text"
+    assert finding.advice == "Set tls for this server."
+
+
 # First bytes and the answer
 
 

@@ -42,8 +42,8 @@ def test_code_zero_is_fine(size: int) -> None:
     ("answer", "told"),
     [
         (
-            '<VerbaApi><Response code="2" type="GetManagementSummary" id="1"/><ErrorMessage description="Processing'
-            ' Error">Not here</ErrorMessage></Response></VerbaApi>',
+            '<VerbaApi><Response code="2" type="GetManagementSummary" id="1"/>'
+            '<ErrorMessage description="Processing Error">Not here</ErrorMessage></Response></VerbaApi>',
             "(code 2: Processing Error: Not here)",
         ),
         ('<VerbaApi><Response id="1"/></VerbaApi>', "(without a code)"),
