@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,13 +23,18 @@ from recmon.services.details import CallDetails
 from recmon.services.downloads import DownloadService
 from recmon.services.history import HistoryService
 from recmon.services.imports import ImportService
+from recmon.services.listening import ListeningService
+from recmon.services.markers import MarkerService
 from recmon.services.monitor import Monitor, WatchedServer
 from recmon.services.playback import PlaybackService
+from recmon.services.queries import HistoryQueries
+from recmon.services.reconciling import ongoing_lister
+from recmon.services.synchronisation import HistorySync
 from recmon.settings.model import ServerSettings, Settings
 from recmon.settings.secrets import reveal_secret
 from recmon.settings.store import load_settings
 from recmon.store.database import Database
-from recmon.vendors.base import Now, RecordingFlows
+from recmon.vendors.base import HistoryFlows, Now, RecordingFlows
 from recmon.vendors.registry import ADAPTERS
 
 
@@ -45,6 +51,10 @@ class Services:
     details: CallDetails
     imports: ImportService
     check: CheckService
+    listening: ListeningService
+    queries: HistoryQueries
+    sync: HistorySync
+    markers: MarkerService
 
 
 def utc_now() -> datetime:
@@ -88,20 +98,36 @@ async def open_services(
         history = await stack.enter_async_context(HistoryService(database, now=now, takes_over=watches))
         archives = Archives(database)
         imports = ImportService(history, archives, settings, ADAPTERS)
+        sources = _RecordingSources(settings)
         downloads = await stack.enter_async_context(
-            DownloadService(
-                _RecordingSources(settings), data_dir.recordings, now, locate_file=archives.locate
-            )
+            DownloadService(sources, data_dir.recordings, now, locate_file=archives.locate)
         )
         playback = await stack.enter_async_context(PlaybackService(downloads, SoundDeviceOutput()))
-        watched = [_watched(server) for server in settings.servers] if watches else []
+        listening = await stack.enter_async_context(
+            ListeningService(sources, details.no_listening, playback, data_dir.recordings, now)
+        )
+        queries = await stack.enter_async_context(HistoryQueries(partial(_history_flows, settings)))
+        servers = settings.servers if watches else ()
+        watched = [_watched(server, queries, now) for server in servers]
         monitor = Monitor(watched, book, now=now, random=random.Random())
+        sync = HistorySync(
+            [server.name for server in servers],
+            queries,
+            history,
+            book,
+            database,
+            locate=details.locate,
+            now=now,
+            random=random.Random(),
+        )
         for subscription in (
             book.changed.subscribe(history.record),
             monitor.heard.subscribe(history.record_heard),
+            monitor.gap_changed.subscribe(sync.gap_changed),
         ):
             stack.callback(subscription.cancel)
         await stack.enter_async_context(monitor)
+        await stack.enter_async_context(sync)
         _calm_garbage_collector()
         yield Services(
             settings,
@@ -113,6 +139,10 @@ async def open_services(
             details,
             imports,
             check_service(settings, now=now),
+            listening,
+            queries,
+            sync,
+            MarkerService(queries, now),
         )
 
 
@@ -126,11 +156,25 @@ def _calm_garbage_collector() -> None:
     gc.set_threshold(20_000, 50, 100)
 
 
-def _watched(server: ServerSettings) -> WatchedServer:
+def _watched(server: ServerSettings, queries: HistoryQueries, now: Now) -> WatchedServer:
     adapter = ADAPTERS[server.vendor]
+    source = adapter.event_source(server.options, ZoneInfo(server.time_zone))
     return WatchedServer(
-        server.name, adapter.title, adapter.event_source(server.options, ZoneInfo(server.time_zone))
+        server.name, adapter.title, source, ongoing_lister(server.name, source, queries, now)
     )
+
+
+def _history_flows(settings: Settings, name: ServerId) -> HistoryFlows | None:
+    """Return how a configured server is asked about its calls, or None where it cannot be.
+
+    Raises:
+        SecretMissing: a secret is not where the settings say.
+    """
+    server = next((server for server in settings.servers if server.name == name), None)
+    if server is None:
+        return None
+    zone = ZoneInfo(server.time_zone)
+    return ADAPTERS[server.vendor].history_flows(server.options, name, zone, reveal_secret)
 
 
 class _RecordingSources:

@@ -204,6 +204,21 @@ class StoreError(RecmonError):
         self.detail = detail
 
 
+class DatabaseSetAside(StoreError):
+    """The database was damaged; it was moved away and an empty one begun.
+
+    Attributes:
+        kept_as: where the damaged file is now, as text.
+    """
+
+    def __init__(self, path: str, detail: str, kept_as: str) -> None:
+        super().__init__(path, detail)
+        self.kept_as = kept_as
+
+    def __str__(self) -> str:
+        return f"{self.path}: damaged ({self.detail}); kept as {self.kept_as}, an empty one was begun"
+
+
 class CallNotFound(RecmonError):
     """No stored call has this id.
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from recmon.audio.stream import READ_DEADLINE_S, GrowingFile, GrowingView
+from recmon.audio.stream import ENDLESS_SIZE, READ_DEADLINE_S, GrowingFile, GrowingView
 from recmon.domain.media import MediaKind, WavHead, read_wav_head, sniff
 from recmon.domain.recordings import AudioInfo
 from recmon.errors import RecmonError, RecordingDamaged, UnsupportedAudio
@@ -17,8 +17,8 @@ from recmon.errors import RecmonError, RecordingDamaged, UnsupportedAudio
 Samples = NDArray[np.float32]
 """Sound as an array of shape (frames, channels), values from -1 to 1."""
 
-OPEN_END = 1 << 40
-"""Bytes of sound assumed where nobody tells the end: more than any recording has."""
+OPEN_END = ENDLESS_SIZE
+"""Bytes of sound assumed where nobody tells the end."""
 
 HEAD_STEP = 4096
 LOWEST_RATE, HIGHEST_RATE = 1_000, 384_000
@@ -250,7 +250,9 @@ class Decoder:
         if layout is None:
             _check_playable(sound.samplerate, sound.channels)
             codec = _CODECS_BY_SUBTYPE.get(sound.subtype, codec)
-            self._info = AudioInfo(codec, sound.samplerate, sound.channels, sound.frames)
+            # Of a file without an end the library can only guess.
+            frames = None if self._file.is_endless else sound.frames
+            self._info = AudioInfo(codec, sound.samplerate, sound.channels, frames)
         else:
             told = layout.end - layout.begin if layout.end < OPEN_END else self._known_size(layout)
             frames = None if told is None else told // layout.frame_size

@@ -16,6 +16,12 @@ from typing import IO
 from recmon.errors import DownloadInterrupted, RecmonError, StoreError
 from recmon.publisher import Publisher
 
+ENDLESS_SIZE = 1 << 40
+"""Bytes that a file without a known end is taken for: more than any recording has."""
+
+TAG_SIZE = 64 * 1024
+"""Decoders look for a tag so far before the end of a file."""
+
 READ_DEADLINE_S = 90.0
 """A decoder waits this long for its next bytes; longer than a download may stall before it gives up."""
 
@@ -30,18 +36,20 @@ class GrowingFile:
         progressed: publishes the bytes there are, after each change, in the thread that made it.
     """
 
-    def __init__(self, path: Path, expected_size: int | None = None) -> None:
+    def __init__(self, path: Path, expected_size: int | None = None, *, is_endless: bool = False) -> None:
         """Create the file, empty.
 
         Args:
             path: the file; one that exists is emptied.
             expected_size: bytes of the whole file where that is known.
+            is_endless: it grows as long as something goes on: nobody must wait for its end.
 
         Raises:
             StoreError: the file cannot be made.
         """
         self.progressed: Publisher[int] = Publisher()
         self._path = path
+        self._is_endless = is_endless
         self._expected = expected_size
         self._received = 0
         self._is_finished = False
@@ -61,6 +69,7 @@ class GrowingFile:
         file = cls.__new__(cls)
         file.progressed = Publisher()
         file._path = path
+        file._is_endless = False
         file._is_finished = True
         file._is_closed = False
         file._error = None
@@ -89,6 +98,11 @@ class GrowingFile:
     def expected(self) -> int | None:
         """Bytes of the whole file, or None while that is unknown."""
         return self._received if self._is_finished else self._expected
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether nobody must wait for its end; also behind its end."""
+        return self._is_endless
 
     @property
     def is_finished(self) -> bool:
@@ -281,8 +295,13 @@ class GrowingView:
             self._release = None
 
     def size(self) -> int | None:
-        """Return the bytes of this view, or None while they are unknown."""
+        """Return the bytes of this view, or None while they are unknown.
+
+        A file that grows without an end has very many, so that nobody looks for its end.
+        """
         whole = self._file.expected
+        if whole is None and self._file.is_endless:
+            whole = ENDLESS_SIZE
         if whole is None:
             return None if self._end is None else self._end - self._start
         if self._end is not None:
@@ -345,6 +364,12 @@ class GrowingView:
     def _read_some(self, wanted: int | None) -> bytes:
         if self.error is not None:
             return b""
+        place = self._start + self._position
+        if self._file.is_endless and place >= ENDLESS_SIZE - TAG_SIZE:
+            # Where a tag would be if the file had an end: there is none.
+            nothing = bytes(max(0, min(ENDLESS_SIZE - place, TAG_SIZE if wanted is None else wanted)))
+            self._position += len(nothing)
+            return nothing
         try:
             chunk = self._file.read_at(
                 self._start + self._position,

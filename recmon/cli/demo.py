@@ -39,22 +39,14 @@ def demo(options: argparse.Namespace) -> int:
             data_dir = data_dir_of(options)
             configure(data_dir, options.log_level or "warning")
             if options.headless:
-                return asyncio.run(_headless(options, data_dir, Path(announcement["past_calls_file"])))
-            asyncio.run(_import_past(options, data_dir, Path(announcement["past_calls_file"])))
+                return asyncio.run(_headless(options, data_dir))
             return open_window(options, title="recmon demo")
 
 
-async def _headless(options: argparse.Namespace, data_dir: DataDir, past_calls: Path) -> int:
-    await _import_past(options, data_dir, past_calls)
+async def _headless(options: argparse.Namespace, data_dir: DataDir) -> int:
     async with open_services(read_settings(options.settings), data_dir) as services:
         await print_news(services, printer_for(options), options.for_s)
     return EXIT_DONE
-
-
-async def _import_past(options: argparse.Namespace, data_dir: DataDir, past_calls: Path) -> None:
-    async with open_services(read_settings(options.settings), data_dir, watches=False) as services:
-        with past_calls.open(encoding="utf-8") as lines:
-            await services.history.import_lines(lines)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -17,6 +18,10 @@ from recmon.domain.calls import Call, CallKey, CallState, Party
 from recmon.domain.events import Unrecognised
 from recmon.logs import printable
 from recmon.services.monitor import Gap, Heard, LinkState, ServerStatus
+from recmon.services.synchronisation import SyncState, SyncStatus
+
+SYNC_TOLD_EVERY = 7
+"""Days of a server's history, between two lines about it."""
 
 T = TypeVar("T")
 
@@ -76,6 +81,9 @@ async def print_news(services: Services, printer: Printer, for_s: float | None) 
         services.monitor.gap_changed.subscribe(printing(printer.gap)),
         services.monitor.heard.subscribe(printing(news.on_heard)),
     ]
+    if sys.stderr.isatty():
+        # For the person who looks on; what scripts read must not depend on it.
+        subscriptions.append(services.sync.changed.subscribe(_SyncNews().on_status))
     try:
         async with asyncio.timeout(for_s):
             await ended
@@ -117,6 +125,31 @@ class _News:
         for event in heard.events:
             if isinstance(event, Unrecognised):
                 self._printer.unrecognised(heard.server, event)
+
+
+class _SyncNews:
+    """Tells how far the history of each server is: at each change of state, and every few days of it."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[SyncState, int]] = {}
+
+    def on_status(self, status: SyncStatus) -> None:
+        step = status.windows_done // SYNC_TOLD_EVERY
+        if status.windows and self._told.get(status.server) != (status.state, step):
+            self._told[status.server] = (status.state, step)
+            tell(f"{status.server}: {_sync_words(status)}")
+
+
+def _sync_words(status: SyncStatus) -> str:
+    calls = f"{status.calls} calls found, {status.new} of them new"
+    match status.state:
+        case SyncState.RUNNING:
+            return f"history: {status.windows_done} of {status.windows} days, {calls}"
+        case SyncState.CURRENT:
+            return f"the history is up to date; {calls}"
+        case SyncState.WAITING:
+            return f"the history was not brought, and is asked for again: {status.error}"
+    return f"the history is not brought until this is put right: {status.error}"
 
 
 class _JsonPrinter:

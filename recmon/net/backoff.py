@@ -6,10 +6,11 @@ import asyncio
 import random
 
 FIRST_WAIT_S = 5.0
-LONGEST_WAIT_S = 30.0
-SETTLED_SHORTEST_WAIT_S = 8.0
+LONGEST_WAIT_S = 21.0
+SETTLED_SHORTEST_WAIT_S = 13.0
 """At the cap, waits stay above this: full jitter down to 0 s would let a server that accepts and closes see
-more than 40 attempts in 10 minutes. It stays low enough that half of many links are back in 10 s."""
+more than 40 attempts in 10 minutes. The cap is low and the two are close, so that of many links half are back
+within 10 s of an outage's end, and the last within 30 s, not only on average."""
 
 CONNECTS_PER_S = 25
 
@@ -17,7 +18,7 @@ CONNECTS_PER_S = 25
 class Backoff:
     """Growing waits with full jitter: many links that were lost together do not return together.
 
-    The first wait is anywhere from 0 to 5 s; the upper end doubles up to 30 s.
+    The first wait is anywhere from 0 to 5 s; the upper end doubles, to 20 s and then 21 s.
 
     Args:
         random: source of the jitter.

@@ -6,6 +6,7 @@ Knows no vendor: what to ask and what an answer means is the conversation's busi
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -411,8 +412,11 @@ async def _translated(server: str, limits: HttpLimits) -> AsyncIterator[None]:
     except aiohttp.ClientConnectorDNSError as error:
         raise ConnectFailed(server, f"the name {error.host} is not known") from error
     except aiohttp.ClientConnectorError as error:
-        detail = error.os_error.strerror or str(error.os_error)
-        raise ConnectFailed(server, f"{error.host}:{error.port}: {detail}") from error
+        place, reason = f"{error.host}:{error.port}", error.os_error
+        if isinstance(reason, ConnectionRefusedError):
+            raise ConnectFailed(server, f"nothing listens on {place} (connection refused)") from error
+        words = os.strerror(reason.errno) if reason.errno else str(reason)
+        raise ConnectFailed(server, f"no connection to {place} ({words})") from error
     except aiohttp.ConnectionTimeoutError as error:
         raise ConnectFailed(server, f"no connection within {limits.connect_s:g} s") from error
     except aiohttp.ClientResponseError as error:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from recmon.domain.calls import Call, RecordingRef, ServerId
 from recmon.domain.cdr import CdrField, CdrSection
+from recmon.domain.legs import Leg
 from recmon.errors import RecordingMissing
 from recmon.settings.model import ServerSettings, Settings
 from recmon.vendors.base import VendorAdapter
@@ -37,6 +38,11 @@ class CallDetails:
         fields = tuple(CdrField(name, name, value, value) for name, value in call.cdr.fields)
         return (CdrSection("Fields as received", fields),) if fields else ()
 
+    def leg_of(self, call: Call) -> Leg | None:
+        """Return what a call is to its conversation; None where its server told of none."""
+        adapter = self._adapter(call.key.server)
+        return None if adapter is None else adapter.leg_of(call)
+
     def recording_of(self, call: Call) -> RecordingRef:
         """Return where a call's recording is: as the call itself tells, else by the settings.
 
@@ -44,6 +50,13 @@ class CallDetails:
             RecordingMissing: nothing tells; the reason is for the user.
         """
         return call.recordings[0] if call.recordings else self._configured(call)
+
+    def no_listening(self, server: ServerId) -> str | None:
+        """Return in plain words why nobody can listen to the calls of a server that go on, or None."""
+        adapter = self._adapter(server)
+        if adapter is None:
+            return f"{server} is not in the settings"
+        return adapter.no_listening(self._servers[server].options)
 
     def locate(self, call: Call) -> tuple[RecordingRef, ...]:
         """Return where a call's recordings are, as far as is known now; none where nothing tells.
@@ -60,12 +73,21 @@ class CallDetails:
         server = self._servers.get(name)
         if server is None:
             raise RecordingMissing(f"no media here, and {name} is not in the settings")
-        if server.recording is None:
-            raise RecordingMissing(f"no recording place is configured for {name}")
         holder = server.recordings or name
+        if server.recording is None:
+            return self._by_default(call, holder)
         if holder not in self._servers:
             raise RecordingMissing(f"{holder}, which holds the recordings of {name}, is not in the settings")
         return server.recording.fill(call, holder, ZoneInfo(server.time_zone))
+
+    def _by_default(self, call: Call, holder: ServerId) -> RecordingRef:
+        """Return where a server keeps the call's recording by itself."""
+        adapter = self._adapter(holder)
+        options = None if adapter is None else self._servers[holder].options
+        locator = None if adapter is None else adapter.default_recording(options, call)
+        if locator is None:
+            raise RecordingMissing(f"no recording place is configured for {call.key.server}")
+        return RecordingRef(holder, locator)
 
     def _adapter(self, server: ServerId) -> VendorAdapter | None:
         configured = self._servers.get(server)

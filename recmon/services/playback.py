@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -132,7 +132,13 @@ class PlaybackService:
         """Load the sound libraries and get the device ready, in the background, for a quick first sound."""
         self._player.prepare()
 
-    async def play(self, source: RecordingRef | Path, start_s: float = 0.0) -> None:
+    async def play(
+        self,
+        source: RecordingRef | Path,
+        start_s: float = 0.0,
+        *,
+        opening: Callable[[], Awaitable[GrowingFile]] | None = None,
+    ) -> None:
         """Play a recording; return when its sound is on its way, or it is clear that it cannot be played.
 
         Errors are told by the status. A later `play` or `stop` takes its place; a cancelled one stops.
@@ -140,6 +146,7 @@ class PlaybackService:
         Args:
             source: a recording on a server, or a file.
             start_s: where to begin, in seconds.
+            opening: gets the file where the source is neither fetched nor on this computer.
         """
         self._leave()
         ticket = self._ticket
@@ -149,7 +156,7 @@ class PlaybackService:
         )
         self._player.prepare()
         try:
-            file = await self._open(source)
+            file = await (self._open(source) if opening is None else opening())
             if ticket != self._ticket:
                 return
             self._file = file
@@ -316,7 +323,8 @@ class PlaybackService:
         from recmon.audio.peaks import PeakReader
 
         file, ticket = self._file, self._ticket
-        if file is None:
+        # What has no end has no overview.
+        if file is None or file.is_endless:
             return
         self._drawing = reader = PeakReader(
             file, lambda waveform: self._call_soon(self._on_waveform, ticket, waveform)

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 from recmon.domain.callbook import CallBook
 from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
@@ -31,7 +32,7 @@ from recmon.publisher import Publisher
 from recmon.services.history import HistoryService
 from recmon.services.monitor import Gap
 from recmon.services.queries import HistoryQueries
-from recmon.store.database import Database
+from recmon.store.database import Connection, Database
 from recmon.store.synchronisation import ResumePoint, SynchronisationStore, TimeSpan, missing
 from recmon.vendors.base import CallPage, HistoryFlows, Now, TimeWindow
 
@@ -249,7 +250,8 @@ class _ServerSync:
     # One round
 
     async def _bring(self, flows: HistoryFlows) -> None:
-        now = self._shared.now()
+        # To the second: what is kept has no more than milliseconds.
+        now = self._shared.now().replace(microsecond=0)
         limit = now - timedelta(days=flows.history_days)
         covered, point = await self._shared.database.read(partial(_progress, server=self._server))
         windows = [
@@ -261,7 +263,7 @@ class _ServerSync:
         for done, window in enumerate(windows, 1):
             asked_at = self._shared.now()
             span = TimeSpan(window.begin, window.end)
-            first_row = point.first_row if point is not None and point.window == _stored(span) else 0
+            first_row = point.first_row if point is not None and point.window == span else 0
             await self._bring_window(flows, window, first_row)
             settled = TimeSpan(span.begin, min(span.end, asked_at - SETTLED_AFTER))
             await self._shared.database.write(partial(_finish, server=self._server, settled=settled))
@@ -340,9 +342,8 @@ class _ServerSync:
     def _reached(self) -> datetime | None:
         return None if self.status is None else self.status.reached
 
-    def _change(self, **values: object) -> None:
-        status = self.status or SyncStatus(self._server, SyncState.RUNNING)
-        self._show(replace(status, **values))  # type: ignore[arg-type]  # each caller names fields of its type
+    def _change(self, **values: Any) -> None:
+        self._show(replace(self.status or SyncStatus(self._server, SyncState.RUNNING), **values))
 
     def _show(self, status: SyncStatus) -> None:
         if status != self.status:

@@ -1,4 +1,6 @@
-"""All simulated servers of a demo: recorder APIs and one recordings archive, driven by one scenario.
+"""All simulated servers of a demo: recorders and one recordings archive, driven by one scenario.
+
+A recorder tells its calls live, and answers questions about them over HTTP.
 
 The servers listen on loopback only. Their secrets and certificates are made anew at every start.
 """
@@ -8,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,7 @@ from recmon.simulators.certificates import Certificate
 from recmon.simulators.conversations import recording
 from recmon.simulators.scenario import Scenario, ScriptedCall
 from recmon.simulators.verba import VerbaSimulator, cdr_fields
+from recmon.simulators.verba_http import Account, VerbaHttpSimulator
 
 ARCHIVE = "archive"
 FOLDER = "Y:/3rdfile/7/thirdvoicebotfile"
@@ -51,14 +57,16 @@ class Farm:
 
     Args:
         scenario: which calls there are.
-        folder: for the certificate, the secret and the list of past calls; only the owner may read it.
-        port_base: the archive's port, the recorder APIs follow; 0 lets the system choose.
+        folder: for the certificate, the secrets and the list of past calls; only the owner may read it.
+        port_base: the archive's port; the recorder APIs follow, then the HTTP interfaces of the same
+            servers; 0 lets the system choose.
     """
 
     def __init__(self, scenario: Scenario, folder: Path, *, port_base: int = 0) -> None:
         self._scenario = scenario
         self._folder = folder
         self._calls: dict[str, ScriptedCall] = {}
+        self._records: dict[str, dict[str, Mapping[str, str]]] = {name: {} for name in scenario.servers}
         self._running = dict.fromkeys(scenario.servers, 0)
         self._certificate = Certificate()
         self._secret = secrets.token_urlsafe(24)
@@ -71,7 +79,22 @@ class Farm:
             port=port_base,
         )
         self._recorders = {
-            name: VerbaSimulator(port=port_base + 1 + index if port_base else 0, tells_ongoing=True)
+            name: VerbaSimulator(port=port_base + 1 + index if port_base else 0)
+            for index, name in enumerate(scenario.servers)
+        }
+        self._accounts = {
+            name: Account(secrets.token_urlsafe(24), "supervisor", secrets.token_urlsafe(12))
+            for name in scenario.servers
+        }
+        first_port = port_base + 1 + len(scenario.servers) if port_base else 0
+        self._interfaces = {
+            name: VerbaHttpSimulator(
+                self._accounts[name],
+                self._records[name].values,
+                partial(self._media, name),
+                partial(self._marked, name),
+                port=first_port + index if port_base else 0,
+            )
             for index, name in enumerate(scenario.servers)
         }
 
@@ -82,6 +105,8 @@ class Farm:
             await stack.enter_async_context(self._archive)
             for recorder in self._recorders.values():
                 await stack.enter_async_context(recorder)
+            for interface in self._interfaces.values():
+                await stack.enter_async_context(interface)
             announcement = self._announce()
             group = await stack.enter_async_context(asyncio.TaskGroup())
             playing = [group.create_task(self._play(name)) for name in self._recorders]
@@ -103,19 +128,46 @@ class Farm:
                 self._begin(call, group)
 
     def _begin(self, call: ScriptedCall, group: asyncio.TaskGroup) -> None:
-        self._calls[f"{call.server}/{call.call_id}"] = call
         self._running[call.server] += 1
-        self._recorders[call.server].begin_call(cdr_fields(call, ended=False))
+        self._recorders[call.server].begin_call(self._note(call, ended=False))
         group.create_task(self._end_in_time(call, group))
 
     async def _end_in_time(self, call: ScriptedCall, group: asyncio.TaskGroup) -> None:
         await asyncio.sleep(max(0.0, (call.ends_at - _now()).total_seconds()))
-        self._recorders[call.server].end_call(cdr_fields(call, ended=True))
+        self._recorders[call.server].end_call(self._note(call, ended=True))
         self._running[call.server] -= 1
+        leg = self._scenario.next_leg(call, _now())
+        if leg is not None:
+            self._begin(leg, group)
         for further in self._scenario.keep_running(call.server, self._running[call.server], _now()):
             self._begin(further, group)
 
-    # Recordings: one folder a call, which holds its one file as soon as the call is over
+    def _note(self, call: ScriptedCall, *, ended: bool) -> Mapping[str, str]:
+        """Have all servers know of a call; return its record."""
+        self._calls[f"{call.server}/{call.call_id}"] = call
+        record = self._records[call.server][call.call_id] = cdr_fields(call, ended=ended)
+        return record
+
+    # Recordings, from the servers themselves
+
+    def _media(self, server: str, call_id: str, codec: str | None) -> bytes | None:
+        call = self._calls.get(f"{server}/{call_id}")
+        if call is None:
+            return None
+        return recording(call if codec is None else replace(call, codec=codec))
+
+    def _marked(self, server: str, call_id: str) -> Sequence[tuple[str, int, int]]:
+        """Return marked places: the answer, and in every third call a passage in its middle."""
+        call = self._calls.get(f"{server}/{call_id}")
+        if call is None:
+            return ()
+        answered, middle = round(call.answer_after_s * 1000), round(call.duration_s * 500)
+        marks = [("answered", answered, answered)]
+        if zlib.crc32(call_id.encode()) % 3 == 0:
+            marks.append(("to be listened to again", middle, middle + 5000))
+        return marks
+
+    # Recordings in the archive: one folder a call, which holds its one file as soon as the call is over
 
     def _list_folder(self, path: str) -> Sequence[str]:
         call = self._call_at(path)
@@ -139,13 +191,18 @@ class Farm:
     def _announce(self) -> dict[str, Any]:
         ca_file = self._folder / "ca.pem"
         self._certificate.write_ca(ca_file)
-        secret_file = self._folder / "ccfs-secret"
-        secret_file.touch(mode=0o600)
-        secret_file.write_text(self._secret, encoding="utf-8")
+        secret_file = self._keep_secret("ccfs-secret", self._secret)
         past_calls = self._folder / "past-calls.jsonl"
         past_calls.write_text(self._past_lines(), encoding="utf-8")
         servers: list[dict[str, Any]] = [
-            {"name": name, "vendor": "verba", "host": "127.0.0.1", "port": recorder.port, "tls": False}
+            {
+                "name": name,
+                "vendor": "verba",
+                "host": "127.0.0.1",
+                "port": recorder.port,
+                "tls": False,
+                "http": self._announce_interface(name),
+            }
             for name, recorder in self._recorders.items()
         ]
         archive = {
@@ -166,13 +223,30 @@ class Farm:
             "settings": _settings_text(servers, archive),
         }
 
+    def _announce_interface(self, name: str) -> dict[str, str]:
+        account = self._accounts[name]
+        return {
+            "url": self._interfaces[name].url,
+            "api_key": account.api_key,
+            "api_key_file": str(self._keep_secret(f"{name}-api-key", account.api_key)),
+            "user": account.user,
+            "password": account.password,
+            "password_file": str(self._keep_secret(f"{name}-password", account.password)),
+        }
+
+    def _keep_secret(self, name: str, secret: str) -> Path:
+        file = self._folder / name
+        file.touch(mode=0o600)
+        file.write_text(secret, encoding="utf-8")
+        return file
+
     def _past_lines(self) -> str:
         now = _now()
         share = -(-PAST_CALLS // len(self._recorders))
         lines = []
         for name in self._recorders:
             for call in self._scenario.past(name, share, now):
-                self._calls[f"{name}/{call.call_id}"] = call
+                self._note(call, ended=True)
                 lines.append(json.dumps(_call_object(call), ensure_ascii=False))
         return "\n".join(lines) + "\n"
 
@@ -202,6 +276,16 @@ def _call_object(call: ScriptedCall) -> dict[str, Any]:
     }
 
 
+def _http_text(http: Mapping[str, str]) -> str:
+    values = {
+        "url": http["url"],
+        "api_key": f"file:{http['api_key_file']}",
+        "user": http["user"],
+        "password": f"file:{http['password_file']}",
+    }
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+
+
 def _settings_text(servers: Sequence[Mapping[str, Any]], archive: Mapping[str, Any]) -> str:
     """Return a settings file for these servers. JSON's quoting of text is TOML's too."""
     parts = ["version = 1\n"]
@@ -210,7 +294,8 @@ def _settings_text(servers: Sequence[Mapping[str, Any]], archive: Mapping[str, A
         parts.append(
             f'[[servers]]\nname = {json.dumps(server["name"])}\nvendor = "verba"\n'
             f'recordings = "{ARCHIVE}"\nrecording = {{ folder = {json.dumps(folder)} }}\n\n'
-            f'[servers.events]\nhost = "{server["host"]}"\nport = {server["port"]}\n'
+            f'[servers.events]\nhost = "{server["host"]}"\nport = {server["port"]}\n\n'
+            f"[servers.http]\n{_http_text(server['http'])}"
         )
     parts.append(
         f'[[servers]]\nname = "{ARCHIVE}"\nvendor = "huawei_ccfs"\nurl = "{archive["url"]}"\n'

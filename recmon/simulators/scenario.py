@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
@@ -15,6 +15,8 @@ from random import Random
 from uuid import UUID, uuid5
 
 from recmon.simulators.drafts import MEAN_S, MEDIAN_S, SIGMA, Draft, draw, length_s
+from recmon.simulators.legs import Drafted, is_transferred, join, next_leg
+from recmon.simulators.people import Person
 from recmon.simulators.scenario_file import PlannedCall, read_scenario_file
 
 _OPENS, _CLOSES = 8, 18
@@ -45,6 +47,8 @@ class ScriptedCall:
         conversation: name of the dialogue that is heard.
         codec: `alaw`, `ulaw` or `pcm` (16 bit).
         channels: 2 with one party each, or 1 with both mixed.
+        native_call_id: what the legs of one conversation have in common; empty: `native_id`, it has one leg.
+        is_secondary: whether it is a second recording of another call.
     """
 
     server: str
@@ -62,6 +66,8 @@ class ScriptedCall:
     conversation: str
     codec: str
     channels: int
+    native_call_id: str = ""
+    is_secondary: bool = False
 
     @property
     def ends_at(self) -> datetime:
@@ -149,14 +155,14 @@ class Scenario:
         random = self._random(server, "past")
         hours, weights = _past_hours(now)
         totals = list(accumulate(weights))
-        made: list[tuple[datetime, Draft]] = []
+        made: list[Drafted] = []
         for _ in range(count):
             draft = draw(random, length_s(random))
             hour = random.choices(hours, cum_weights=totals)[0]
             started_at = hour + timedelta(seconds=random.uniform(0, 3600))
             latest = now - timedelta(seconds=draft.duration_s + random.uniform(2, 1200))
-            made.append((_to_milliseconds(min(started_at, latest)), draft))
-        made.sort(key=lambda item: item[0])
+            made.append(Drafted(min(started_at, latest), draft))
+        join(self._random(server, "legs"), made, now - timedelta(seconds=2))
         calls = self._finish(server, made, _PAST)
         begun, planned = self._planned_calls(server, now)
         calls += [call for call in planned if call.ends_at <= begun]
@@ -166,13 +172,12 @@ class Scenario:
         """Return the calls that go on at `now`, oldest first, so that `concurrent` or more run over all."""
         random = self._random(server, "running")
         usual = round(self.rate_per_minute / 60 * MEAN_S / len(self.servers))
-        made: list[tuple[datetime, Draft]] = []
+        made: list[Drafted] = []
         for _ in range(max(usual, self.share(server))):
             # met at a random moment, a long call is more likely than a short one: the length-biased law
             draft = draw(random, length_s(random, MEDIAN_S * math.exp(SIGMA**2)))
             age_s = draft.duration_s * random.uniform(0.03, 0.95)
-            made.append((_to_milliseconds(now - timedelta(seconds=age_s)), draft))
-        made.sort(key=lambda item: item[0])
+            made.append(Drafted(now - timedelta(seconds=age_s), draft))
         calls = self._finish(server, made, _RUNNING)
         begun, planned = self._planned_calls(server, now)
         calls += [call for call in planned if call.started_at <= begun < call.ends_at]
@@ -210,6 +215,25 @@ class Scenario:
         missing = max(0, self.share(server) - running)
         return [self._live(server, draw(random, length_s(random)), now) for _ in range(missing)]
 
+    def next_leg(self, call: ScriptedCall, now: datetime) -> ScriptedCall | None:
+        """Return the call that begins at once because this one was handed on when it ended, if it was."""
+        if call.is_secondary or not is_transferred(call.direction, call.cause_id):
+            return None
+        before = Draft(
+            call.direction,
+            Person(call.from_number, call.from_name),
+            Person(call.to_number, call.to_name),
+            call.answer_after_s,
+            call.duration_s,
+            call.cause_id,
+            call.conversation,
+            call.codec,
+            call.channels,
+        )
+        draft = next_leg(self._random(call.server, f"leg after {call.call_id}"), before)
+        leg = self._live(call.server, draft, now)
+        return replace(leg, native_call_id=call.native_call_id or call.native_id)
+
     def _random(self, server: str, purpose: str) -> Random:
         return Random(f"{self.seed}/{server}/{purpose}")
 
@@ -238,12 +262,19 @@ class Scenario:
         self._last_live_tick[server] = tick
         return self._call(server, draft, started_at, self._native_id(server, tick, _LIVE))
 
-    def _finish(self, server: str, made: Sequence[tuple[datetime, Draft]], kind: int) -> list[ScriptedCall]:
+    def _finish(self, server: str, made: Sequence[Drafted], kind: int) -> list[ScriptedCall]:
         calls: list[ScriptedCall] = []
+        firsts: dict[Drafted, str] = {}
         last = -1
-        for started_at, draft in made:
+        for drafted in sorted(made, key=lambda drafted: drafted.started_at):
+            started_at = _to_milliseconds(drafted.started_at)
             last = max(_tick(started_at), last + 1)
-            calls.append(self._call(server, draft, started_at, self._native_id(server, last, kind)))
+            call = self._call(server, drafted.draft, started_at, self._native_id(server, last, kind))
+            firsts[drafted] = call.native_id
+            if drafted.first is not None:
+                # A first call begins, and so was met, before those that belong to it.
+                call = replace(call, native_call_id=firsts[drafted.first], is_secondary=drafted.is_secondary)
+            calls.append(call)
         return calls
 
     def _native_id(self, server: str, tick: int, kind: int) -> str:

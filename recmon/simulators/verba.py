@@ -15,7 +15,7 @@ from typing import Literal, Self
 
 from lxml import etree
 
-from recmon.simulators.verba_documents import Form, answer, keepalive, notification, refusal
+from recmon.simulators.verba_documents import Form, answer, call_list, keepalive, notification, refusal
 from recmon.simulators.verba_records import cdr_fields
 
 __all__ = ["Form", "VerbaFaults", "VerbaSimulator", "cdr_fields"]
@@ -69,6 +69,7 @@ class VerbaSimulator:
     Attributes:
         faults: what goes wrong from now on.
         received: every request that arrived, in order, as bytes.
+        ongoing_request: see below; may be changed.
         accepted: connections accepted so far.
         keepalive_s: interval of keep-alives, from the next one on.
 
@@ -78,8 +79,8 @@ class VerbaSimulator:
         keepalive_s: interval of keep-alives.
         faults: what goes wrong.
         form: how calls are told.
-        tells_ongoing: tell a new subscriber of the calls that go on, as starts. The vendor promises nothing
-            of the kind.
+        ongoing_request: type of the request that is answered with the calls that go on; empty: there is none.
+            The vendor's own name for it is not known (verba.md 3.4), and the form of the answer is a guess.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class VerbaSimulator:
         faults: VerbaFaults | None = None,
         *,
         form: Form = Form.EVENT,
-        tells_ongoing: bool = False,
+        ongoing_request: str = "",
     ) -> None:
         self.faults = faults or VerbaFaults()
         self.received: list[bytes] = []
@@ -99,7 +100,7 @@ class VerbaSimulator:
         self._host = host
         self._port = port
         self._form = form
-        self._tells_ongoing = tells_ongoing
+        self.ongoing_request = ongoing_request
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._ongoing: dict[str, Mapping[str, str]] = {}
@@ -183,11 +184,9 @@ class VerbaSimulator:
             if not future.done():
                 future.set_result(None)
 
-    def ongoing_documents(self) -> bytes:
-        """Return what a new subscriber is told of the calls that go on."""
-        if not self._tells_ongoing:
-            return b""
-        return b"".join(self.framed(self._document(fields, ended=False)) for fields in self._ongoing.values())
+    def ongoing(self) -> tuple[Mapping[str, str], ...]:
+        """Return the records of the calls that go on."""
+        return tuple(self._ongoing.values())
 
     def framed(self, document: str) -> bytes:
         """Return a document as it goes over the wire."""
@@ -311,6 +310,11 @@ class _Connection(asyncio.Protocol):
             self._subscribe(request_type, request_id, frozenset(numbers))
         elif request_type == "GetManagementSummary":
             self._send_document(answer(request_type, request_id))
+        elif request_type and request_type == self._simulator.ongoing_request:
+            self._send_document(call_list(request_type, request_id, self._simulator.ongoing()))
+            if self._transport is not None:
+                # A server may close after such an answer (verba.md 3.4).
+                self._transport.close()
         else:
             self._send_document(refusal(request_type, request_id, "2", f"Unknown request {request_type}"))
 
@@ -328,7 +332,6 @@ class _Connection(asyncio.Protocol):
             return
         self.is_subscribed = True
         self.extensions = extensions
-        self.send(self._simulator.ongoing_documents())
         self._schedule_keepalive()
         self._simulator.changed()
 

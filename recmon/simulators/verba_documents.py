@@ -5,7 +5,7 @@ The forms of notifications are assumptions (verba.md 3.3): the vendor's own coul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from xml.sax.saxutils import escape, quoteattr
 
@@ -75,6 +75,20 @@ def answer(request_type: str, request_id: str, keepalive: str | None = None) -> 
     return (
         f'{DECLARATION}<VerbaApi>\n  <Response code="0">\n'
         f"    <Request type={quoteattr(request_type)} id={quoteattr(request_id)}/>\n{interval}"
+        "  </Response>\n</VerbaApi>"
+    )
+
+
+def call_list(request_type: str, request_id: str, records: Iterable[Mapping[str, str]]) -> str:
+    """Return the answer to a request for calls, each as a `Call` with its record; the form is a guess."""
+    calls = "".join(
+        f"    <Call id={quoteattr(fields['ccdr_id'])}>\n      <verbacdr>\n{_elements(fields, 8)}"
+        "      </verbacdr>\n    </Call>\n"
+        for fields in records
+    )
+    return (
+        f'{DECLARATION}<VerbaApi>\n  <Response code="0">\n'
+        f"    <Request type={quoteattr(request_type)} id={quoteattr(request_id)}/>\n{calls}"
         "  </Response>\n</VerbaApi>"
     )
 

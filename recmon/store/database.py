@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from recmon.errors import StoreError
+from recmon.errors import DatabaseSetAside, StoreError
 from recmon.store.schema import APPLICATION_ID, MIGRATIONS
 
 T = TypeVar("T")
@@ -298,8 +298,7 @@ class Database:
             if file.exists():
                 os.replace(file, f"{aside}{ending}")
         _damage_mark(self.path).unlink(missing_ok=True)
-        detail = f"the database was damaged ({reason}); it is kept as {aside}, and an empty one was begun"
-        self._add_problem(StoreError(str(self.path), detail))
+        self._add_problem(DatabaseSetAside(str(self.path), reason, aside))
 
     def _translated(self, error: apsw.Error) -> StoreError:
         if isinstance(error, _DAMAGED):

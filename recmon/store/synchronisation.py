@@ -1,4 +1,4 @@
-"""How far the history of servers was brought: the spans of time that are complete, and where a search stands."""
+"""How far the history of servers was brought: which spans of time are complete, where a search stands."""
 
 from __future__ import annotations
 

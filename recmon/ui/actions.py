@@ -59,6 +59,8 @@ class ActionSpec:
 
 ACTIONS = (
     ActionSpec("save_recording", "&Save recording as…", "&File", ("Ctrl+S",), "save"),
+    ActionSpec("import_archive", "&Import archive…", "&File", ("Ctrl+I",), "import", starts_section=True),
+    ActionSpec("import_lists", "Import call &lists…", "&File", ("Ctrl+Shift+I",)),
     ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), needs_services=False, starts_section=True),
     ActionSpec("copy_rows", "&Copy rows", "&Edit", ("Ctrl+C",), "copy", in_table_only=True),
     ActionSpec("select_all", "Select all &rows", "&Edit", ("Ctrl+A",), in_table_only=True),
@@ -75,6 +77,15 @@ ACTIONS = (
         "compact", "&Compact rows", "&View", ("Ctrl+Shift+K",), is_checkable=True, starts_section=True
     ),
     ActionSpec("columns", "Col&umns…", "&View", ("Ctrl+Shift+O",), "columns"),
+    ActionSpec(
+        "legs",
+        "Le&gs of the call",
+        "&View",
+        ("Ctrl+G",),
+        "legs",
+        in_table_only=True,
+        help="Show or hide the legs of a transferred call",
+    ),
     ActionSpec("newest", "&Newest calls", "&View", ("Ctrl+Home",), "arrow-up", help="Go to the newest calls"),
     ActionSpec("local_time", "&Local time", "&View/&Times", ("Ctrl+Shift+L",), "", "zone", True),
     ActionSpec("utc", "&UTC", "&View/&Times", ("Ctrl+Shift+U",), "", "zone", True),
@@ -87,6 +98,7 @@ ACTIONS = (
     ActionSpec(
         "play", "&Play the selected call", "&Playback", ("Return", "Enter"), "play", in_table_only=True
     ),
+    ActionSpec("listen", "&Listen in", "&Playback", ("Ctrl+L",), "headphones"),
     ActionSpec("toggle", "Play &or pause", "&Playback", ("Space",), "pause"),
     ActionSpec("back", "&Back 5 s", "&Playback", ("Left",), "back-5", starts_section=True),
     ActionSpec("forward", "&Forward 5 s", "&Playback", ("Right",), "forward-5"),
@@ -188,4 +200,6 @@ def _menu(bar: QMenuBar, menus: dict[str, QMenu], path: str) -> QMenu:
     if path not in menus:
         parent, _, title = path.rpartition("/")
         menus[path] = _menu(bar, menus, parent).addMenu(title) if parent else bar.addMenu(title)
+        # Only what cannot be done has one, and says why.
+        menus[path].setToolTipsVisible(True)
     return menus[path]

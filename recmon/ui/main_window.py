@@ -14,6 +14,7 @@ from recmon.ui.actions import Actions
 from recmon.ui.crash import CrashDialog, CrashNet
 from recmon.ui.dialogs.keys_dialog import KeysDialog
 from recmon.ui.notifier import Notice, Notifier
+from recmon.ui.panes.labels import plain_tool_tip
 from recmon.ui.panes.notices import EmptyState, Toasts
 from recmon.ui.panes.top_bar import QueryHint, TopBar
 from recmon.ui.state import WindowState
@@ -126,6 +127,9 @@ class MainWindow(QMainWindow):
         workplace.filter_requested.connect(self.top_bar.search.set_text_now)
         workplace.query_failed.connect(self.query_hint.explain)
         workplace.zone_clicked.connect(self._on_zone_clicked)
+        workplace.listening_changed.connect(self._on_listening_changed)
+        self._on_listening_changed(workplace.why_not_listen(None))
+        workplace.importing_changed.connect(self._on_importing_changed)
         self._column.replaceWidget(self._waiting, workplace)
         self._waiting.deleteLater()
         workplace.show()
@@ -215,6 +219,10 @@ class MainWindow(QMainWindow):
             "newest": lambda: self._with_pane(lambda pane: pane.table.scroll_to_top()),
             "columns": self._open_columns,
             "save_recording": self._save_recording,
+            "import_archive": lambda: self._import(is_archive=True),
+            "import_lists": lambda: self._import(is_archive=False),
+            "legs": lambda: self._with_pane(lambda pane: pane.table.toggle_legs()),
+            "listen": self._listen,
             "play": self._play,
             "toggle": self._toggle,
         }.items():
@@ -262,6 +270,23 @@ class MainWindow(QMainWindow):
     def _save_recording(self) -> None:
         if self._workplace is not None:
             self._workplace.save_recording(self._current_call())
+
+    def _listen(self) -> None:
+        if self._workplace is not None:
+            self._workplace.listen(self._current_call())
+
+    def _import(self, *, is_archive: bool) -> None:
+        if self._workplace is not None:
+            self._workplace.importing.choose(is_archive=is_archive)
+
+    def _on_listening_changed(self, obstacle: str) -> None:
+        self.actions_by_name["listen"].setEnabled(not obstacle)
+        self.actions_by_name["listen"].setToolTip(plain_tool_tip(obstacle))
+
+    def _on_importing_changed(self, is_running: bool) -> None:
+        for name in ("import_archive", "import_lists"):
+            self.actions_by_name[name].setEnabled(not is_running)
+            self.actions_by_name[name].setToolTip("An import goes on already." if is_running else "")
 
     def _toggle(self) -> None:
         if self._workplace is not None:

@@ -121,7 +121,7 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
     ),
     errors.ConnectFailed: lambda e: (
         f"{e.server} cannot be reached: {e.detail}.",
-        "It is tried again by itself. Check host, port and firewall if it stays so.",
+        "Check host, port and firewall if it stays so.",
     ),
     errors.ConnectionLost: lambda e: (
         f"The connection to {e.server} ended: {e.detail}.",
@@ -182,6 +182,10 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"The data folder cannot be used: {e.detail} ({e.path}).",
         "Check free space and permissions there, then start again.",
     ),
+    errors.DatabaseSetAside: lambda e: (
+        f"The history was damaged ({e.detail}), and an empty one was begun.",
+        f"The damaged file is kept as {e.kept_as}; send it to whoever looks after this computer.",
+    ),
     errors.CallNotFound: lambda e: (
         f"The call {e.call_id} is not in the history.",
         "It may have been removed.",
@@ -197,7 +201,7 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
     errors.QueryError: lambda e: (f"“{e.word}”: {_reason(e.explanation)}.", "Correct the search text."),
     errors.AudioError: lambda e: (f"Sound cannot be played: {e.detail}.", "Try again."),
     errors.NoOutputDevice: lambda e: (
-        f"This computer has no sound output: {e.detail}.",
+        f"No sound device: {e.detail}.",
         "Connect one and press play again. The recording can be saved meanwhile.",
     ),
     errors.UnsupportedAudio: lambda e: (

@@ -69,6 +69,9 @@ def style_sheet(tokens: Tokens) -> str:
     QPushButton[kind="pill"]:focus {{ border: 2px solid {t.text}; }}
     QFrame[kind="band"] QPushButton[kind="link"] {{ color: {t.text}; }}
 
+    QProgressBar {{ background: {t.line}; border: none; border-radius: 3px; }}
+    QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}
+
     QDialogButtonBox, QMessageBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 
     QToolButton {{ background: transparent; color: {t.text}; border: 1px solid transparent;

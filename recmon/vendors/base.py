@@ -14,6 +14,7 @@ from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrSection
 from recmon.domain.checks import Finding
 from recmon.domain.events import CallFacts, LinkEvent
+from recmon.domain.legs import Leg
 from recmon.protocol.http import HttpFlow
 from recmon.settings.model import Secret, SecretRef, TlsOptions
 
@@ -360,11 +361,20 @@ class VendorAdapter(Protocol):
     def archive_reader(self) -> ArchiveReader | None:
         """Return how to read the files that the vendor's servers keep beside recordings, or None."""
 
+    def no_listening(self, options: Any) -> str | None:
+        """Return in plain words why nobody can listen to a call that goes on; None where one can.
+
+        Where it is None, `recording_flows` returns `ListeningFlows`.
+        """
+
     def default_recording(self, options: Any, call: Call) -> str | None:
         """Return where the server keeps a call's recording by itself, as the text of a `RecordingRef`.
 
         None where it keeps none, or only the settings can tell.
         """
+
+    def leg_of(self, call: Call) -> Leg | None:
+        """Return what a call is to the conversation that it is a part of; None where nothing tells."""
 
     def describe(self, call: Call) -> Sequence[CdrSection]:
         """Return a call's raw fields, grouped, labelled, and with codes in words. No field is dropped."""

@@ -1,4 +1,4 @@
-"""The recordings server of the `sound` benchmark: any path leads to an hour of stereo A-law, loud from the start.
+"""The recordings server of the `sound` benchmark: any path leads to an hour of stereo A-law, loud at once.
 
 Arguments: a folder for its certificate, and bytes a second (0: as fast as they are taken). The one line of
 output names a settings file that leads here; the end of standard input ends it.

@@ -1,4 +1,4 @@
-"""One start of the `start` benchmark: the moment of the process's start, then `full DATA SETTINGS` or `bare`."""
+"""One start of the `start` benchmark: when the process was started, then `full DATA SETTINGS` or `bare`."""
 
 from __future__ import annotations
 

@@ -165,6 +165,8 @@ def simulators(folder: Path, calls: list[dict[str, Any]], *servers: str) -> Iter
     scenario.write_text(json.dumps({**quiet, "calls": calls}))
     with Program([*RECMON, "simulate", "--scenario", str(scenario)]) as program:
         yield Simulators(program, json.loads(program.line()), folder)
+        program.close_input()
+        assert program.wait(STOP_S) == 0
 
 
 def is_alive(process: int) -> bool:

@@ -80,10 +80,11 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("commands")
     with simulators(folder, CALLS, "east", "west") as servers:
         options = ["--settings", str(servers.settings), "--data-dir", str(folder / "data")]
-        watch = recmon("watch", "--json", "--for", "10", *options)
-        assert (watch.returncode, watch.stderr) == (0, "")
+        # Before the watch, which can bring in past calls too.
         imported = recmon("import", servers.past_calls, *options)
         assert (imported.returncode, imported.stderr) == (0, "")
+        watch = recmon("watch", "--json", "--for", "10", *options)
+        assert (watch.returncode, watch.stderr) == (0, "")
         lines = [json.loads(line) for line in watch.stdout.splitlines()]
         yield Watched(servers, options, lines, imported.stdout)
 

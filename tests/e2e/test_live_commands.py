@@ -23,7 +23,8 @@ PAGE = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\
 
 def _settings(folder: Path, ports: Mapping[str, int]) -> list[str]:
     tables = [
-        f'[[servers]]\nname = "{name}"\nvendor = "verba"\n[servers.events]\nhost = "127.0.0.1"\nport = {port}\n'
+        f'[[servers]]\nname = "{name}"\nvendor = "verba"\n'
+        f'[servers.events]\nhost = "127.0.0.1"\nport = {port}\n'
         for name, port in ports.items()
     ]
     (folder / "settings.toml").write_text("version = 1\n" + "".join(tables))
@@ -117,8 +118,9 @@ def test_demo_that_is_interrupted_leaves_nothing_behind(tmp_path: Path, number: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_simulated_servers_end_with_a_demo_that_was_killed() -> None:
-    with Program([*RECMON, "demo", "--headless", "--json"]) as program:
+def test_simulated_servers_end_with_a_demo_that_was_killed(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with Program([*RECMON, "demo", "--headless", "--json"], env=environment) as program:
         program.object(lambda line: line.get("state") == "live")
         left = children(program.process.pid)
         assert [is_alive(process) for process in left] == [True]

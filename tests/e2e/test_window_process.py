@@ -1,4 +1,4 @@
-"""The program as a process with its window: it starts, ends in time, and tells what is wrong instead of ending."""
+"""The program as a process with its window: it starts, ends in time, and tells what is wrong."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_database_that_is_damaged_is_kept_and_an_empty_one_begun(
         assert program.object()["saw"] == "window"
         told = program.object()
         assert (told["saw"], told["rows"]) == ("past", 0)
-        assert "the database was damaged" in told["texts"]
+        assert "The history was damaged" in told["texts"]
         assert program.interrupt(signal.SIGTERM) == 130
     assert [file.read_bytes() for file in database.parent.glob("history.sqlite3.damaged-*Z")] == [damaged]
 
@@ -105,7 +105,7 @@ def test_computer_without_a_sound_device_says_so_in_the_player_and_goes_on(tmp_p
         with driven("play_newest", *options, **SoundSink.unreachable(tmp_path)) as program:
             told = program.object()
             assert told["saw"] == "player", told
-            assert "This computer has no sound output" in told["texts"]
+            assert "No sound device" in told["texts"]
             told = program.object()
             assert (told["saw"], told["is_enabled"]) == ("goes on", True)
             assert program.wait() == 0

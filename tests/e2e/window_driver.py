@@ -1,8 +1,8 @@
 """A process with the whole program, used by clicks and keys from inside.
 
 Run as `window_driver.py STORY WORD…`; the words go to the program. The story prints one JSON object for each
-thing it saw; at its end it closes the window. Nothing of the program is replaced: the story runs on the program's own event loop, which takes
-over the Qt application made here.
+thing it saw; at its end it closes the window. Nothing of the program is replaced: the story runs on the
+program's own event loop, which takes over the Qt application made here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ async def until(what: str, look: Callable[[], Any]) -> Any:
     """Wait until something can be seen, and return it."""
     try:
         async with asyncio.timeout(DEADLINE_S):
-            while not (seen := look()):
+            while not (seen := look()):  # noqa: ASYNC110 - what is on the screen tells no one of its changes
                 await asyncio.sleep(LOOK_S)
     except TimeoutError:
         raise AssertionError(f"{what}: not seen in time") from None
@@ -59,6 +59,7 @@ async def opened_window() -> MainWindow:
 
 async def workplace(opened: MainWindow) -> Workplace:
     place: Workplace = await until("the services", lambda: opened.workplace)
+    await until("the focus in a table", place.pane.table.hasFocus)
     return place
 
 

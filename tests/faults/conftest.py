@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import gc
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+
+from recmon.app import _calm_garbage_collector
+
+
+@pytest.fixture(autouse=True)
+def _collector_as_in_the_program() -> Iterator[None]:
+    """Set the garbage collector as the program does: a stall measured otherwise would be pytest's."""
+    threshold = gc.get_threshold()
+    gc.collect()
+    _calm_garbage_collector()
+    yield
+    gc.set_threshold(*threshold)
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -24,6 +24,9 @@ from recmon.vendors.verba.options import EventsOptions
 
 MARK = "/document-reader-mark"
 NOW = datetime.now(UTC)
+ENCODINGS = ("koi8-r", "koi8-u", "cp866", "utf-16-le", "utf-16-be", "unicode_escape")
+"""With the two families below, the modules that reading may need: loading them is no fault of a document."""
+
 WARMING = (
     b"<VerbaApi><a/></VerbaApi>",
     b"<VerbaApi><a b='1' b='2'></VerbaApi>",
@@ -36,8 +39,9 @@ def main() -> None:
     documents = [base64.b64decode(line) for line in Path(sys.argv[1]).read_text().split("\n")]
     for warming in WARMING:
         read(warming)
-    for name in ("iso-8859-1", "koi8-r", "cp1251", "utf-16-le", "utf-16-be", "unicode_escape"):
-        "a".encode(name)
+    for name in (*ENCODINGS, *(f"iso8859-{n}" for n in range(1, 17)), *(f"cp125{n}" for n in range(9))):
+        with suppress(LookupError):
+            "a".encode(name)
     mark()
     times, understood = [], 0
     for document in documents:

@@ -250,7 +250,7 @@ def test_events_are_no_keepalives(run: Callable[..., Any]) -> None:
 
 
 def test_keepalives_somewhat_late_are_no_false_alarm(run_bare: Callable[..., Any]) -> None:
-    count = 4
+    count = 3
 
     async def main() -> int:
         faults = VerbaFaults(keepalive_time=f"{ANNOUNCED_S:g}")

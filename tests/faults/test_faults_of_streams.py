@@ -81,7 +81,7 @@ def test_other_kind_of_server_is_named_and_tried_ever_more_rarely(run: Callable[
     for status in watching.entered(LinkState.WAITING)[:4]:
         assert isinstance(status.error, UnexpectedMessage)
         assert sentence in str(status.error)
-    assert watching.jitter.offered[:4] == [5, 10, 20, 30]
+    assert watching.jitter.offered[:4] == [5, 10, 20, 21]
     figure(5, "kinds named right", f"{len(STRANGERS)} of {len(STRANGERS)}, 4 times each")
 
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from recmon.domain.callbook import CallBook
 from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
 from recmon.domain.cdr import CdrField, CdrRecord, CdrSection
 from recmon.domain.checks import CheckStep, Finding, Verdict
 from recmon.domain.events import CallEnded, CallFacts, CallStarted, CallUpdated
+from recmon.domain.legs import Leg
 from recmon.domain.query import Query
 from recmon.errors import RecmonError, RecordingMissing
 from recmon.publisher import Publisher
 from recmon.services.downloads import DownloadState, DownloadStatus
-from recmon.services.history import SearchPage
+from recmon.services.history import ImportResult, SearchPage
+from recmon.services.imports import ImportProgress
+from recmon.services.listening import live_sound
+from recmon.services.markers import CallMarker
 from recmon.services.monitor import Gap, LinkState, ServerStatus
 from recmon.services.playback import PlaybackState, PlaybackStatus
+from recmon.services.synchronisation import SyncStatus
 
 NOW = datetime(2026, 11, 21, 9, 42, 0, tzinfo=UTC)
 EAST, WEST = ServerId("east"), ServerId("west")
@@ -166,6 +172,10 @@ class RememberedPlayback:
         self.status = replace(self.status, state=PlaybackState.PLAYING, source=source, length_s=90.0)
         self.changed.publish(self.status)
 
+    def tell(self, **values: Any) -> None:
+        self.status = replace(self.status, **values)
+        self.changed.publish(self.status)
+
     def prepare(self) -> None:
         self.acts.append("prepare")
 
@@ -182,6 +192,7 @@ class RememberedPlayback:
 
     def stop(self) -> None:
         self.acts.append("stop")
+        self.tell(state=PlaybackState.IDLE, source=None)
 
     def set_volume(self, volume: float) -> None:
         self.acts.append(f"volume {volume:g}")
@@ -197,6 +208,10 @@ class KnownDetails:
         fields = tuple(CdrField(name, name, value, value) for name, value in call.cdr.fields)
         return (CdrSection("CDR", fields),)
 
+    def leg_of(self, call: Call) -> Leg | None:
+        conversation = call.cdr.get("native_call_id")
+        return Leg(conversation, call.cdr.get("secondary") == "true") if conversation else None
+
     def recording_of(self, call: Call) -> RecordingRef:
         if not call.recordings:
             raise RecordingMissing("no recording place is configured for east")
@@ -208,6 +223,76 @@ class KnownChecks:
 
     async def check(self, server: ServerId, path: str | None = None) -> AsyncGenerator[CheckStep, None]:
         yield CheckStep(server, "name", Finding(Verdict.OK, "127.0.0.1 is an address"), 1.0)
+
+
+class ToldSync:
+    """Tells what the test says of the past calls."""
+
+    def __init__(self) -> None:
+        self.changed: Publisher[SyncStatus] = Publisher()
+        self.known: dict[ServerId, SyncStatus] = {}
+        self.retried: list[ServerId] = []
+
+    def statuses(self) -> tuple[SyncStatus, ...]:
+        return tuple(self.known.values())
+
+    def retry_now(self, server: ServerId) -> None:
+        self.retried.append(server)
+
+
+class KnownMarkers:
+    """Knows the marked places that the test says, or fails."""
+
+    def __init__(self) -> None:
+        self.known: tuple[CallMarker, ...] = ()
+        self.failure: RecmonError | None = None
+        self.asked: list[CallKey] = []
+
+    async def of(self, call: Call) -> tuple[CallMarker, ...]:
+        self.asked.append(call.key)
+        await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure
+        return self.known
+
+
+class OfferedListening:
+    """Offers listening where the test does not forbid it; the sound comes at once."""
+
+    def __init__(self, playback: RememberedPlayback) -> None:
+        self.playback = playback
+        self.reason: str | None = None
+        self.heard: list[CallKey] = []
+
+    def can_listen(self, server: ServerId) -> str | None:
+        return self.reason
+
+    async def listen(self, call: Call) -> None:
+        self.heard.append(call.key)
+        await self.playback.play(live_sound(call))
+        self.playback.tell(length_s=None)
+
+
+class SteppedImports:
+    """Imports nothing: tells what the test puts in, and waits for its word."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Path, ...]] = []
+        self.steps: list[ImportProgress] = []
+        self.result = ImportResult(new=12_034, known=3)
+        self.failure: RecmonError | None = None
+        self.may_end = asyncio.Event()
+
+    async def import_paths(
+        self, paths: Sequence[Path], *, progress: Callable[[ImportProgress], None]
+    ) -> ImportResult:
+        self.asked.append(tuple(paths))
+        for step in self.steps:
+            progress(step)
+        await self.may_end.wait()
+        if self.failure is not None:
+            raise self.failure
+        return self.result
 
 
 @dataclass
@@ -225,7 +310,14 @@ class WindowServices:
     playback: RememberedPlayback = field(default_factory=RememberedPlayback)
     details: KnownDetails = field(default_factory=KnownDetails)
     check: KnownChecks = field(default_factory=KnownChecks)
+    sync: ToldSync = field(default_factory=ToldSync)
+    markers: KnownMarkers = field(default_factory=KnownMarkers)
+    imports: SteppedImports = field(default_factory=SteppedImports)
+    listening: OfferedListening = field(init=False)
     events: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.listening = OfferedListening(self.playback)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[WindowServices]:

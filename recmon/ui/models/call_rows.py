@@ -8,8 +8,9 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 
-from recmon.domain.calls import Call, RecordingRef
+from recmon.domain.calls import Call, CallKey, RecordingRef
 from recmon.ui.models.columns import Column, Moment
+from recmon.ui.models.conversations import LegMark
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.models.roles import Index, Role
 from recmon.ui.panes.labels import plain_tool_tip
@@ -52,6 +53,21 @@ class CallRows(QAbstractTableModel):
         """Whether a row is about to leave."""
         return False
 
+    def leg_mark(self, row: int) -> LegMark | None:
+        """Return what a row is to its conversation; None where it stands alone."""
+        return None
+
+    def calls_beneath(self, row: int) -> Sequence[Call]:
+        """Return the calls that a row stands for beside its own, because theirs are folded away."""
+        return ()
+
+    def toggle_legs(self, row: int) -> int:
+        """Show or hide the legs of a row's conversation; return the row of its first leg."""
+        return row
+
+    def unfold(self, key: CallKey) -> None:
+        """Show a call's row, if it is folded away."""
+
     def moment(self) -> Moment:
         """Return what cells depend on now."""
         return Moment(self._now(), self._zone, self._recordings)
@@ -90,7 +106,7 @@ class CallRows(QAbstractTableModel):
             case Qt.ItemDataRole.ToolTipRole:
                 return plain_tool_tip(column.tip(call, self.moment()) or column.text(call, self.moment()))
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{column.menu_title}: {column.text(call, self.moment())}"
+                return self._spoken(index.row(), column, call)
         return None
 
     def headerData(
@@ -109,6 +125,15 @@ class CallRows(QAbstractTableModel):
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         return _ROW_FLAGS if index.isValid() else Qt.ItemFlag.NoItemFlags
+
+    def _spoken(self, row: int, column: Column, call: Call) -> str:
+        words = f"{column.menu_title}: {column.text(call, self.moment())}"
+        mark = self.leg_mark(row)
+        if mark is None or column.name != "from":
+            return words
+        if not mark.is_first:
+            return f"{words}, number {mark.number} of {mark.count}"
+        return f"{words}, {mark.words}, {'shown' if mark.is_expanded else 'folded away'}"
 
     def _emit_rows_changed(self, rows: Sequence[int]) -> None:
         """Tell that these rows, in ascending order, are new in every cell; neighbours in one signal."""

@@ -17,12 +17,16 @@ from PySide6.QtWidgets import (
 
 from recmon.ui import icons, text
 from recmon.ui.models.call_rows import CallRows
-from recmon.ui.models.columns import Moment
+from recmon.ui.models.columns import Column, Moment
+from recmon.ui.models.conversations import LegMark
 from recmon.ui.models.roles import Index
 from recmon.ui.theme import Theme, sized
 
 CELL_PADDING = 8
 ICON_PX = 16
+ARROW_PX = 14
+LEG_INDENT = 16
+"""How far the calls beneath a conversation's first leg stand in."""
 
 # Joined once: cells are painted by the thousand, and joining flags is slow in Python.
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter) | int(Qt.TextFlag.TextSingleLine)
@@ -38,6 +42,7 @@ class CallDelegate(QStyledItemDelegate):
         self._theme = theme
         self.hovered_row = -1
         self.moment: Moment | None = None
+        self.first_section = 0
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         model = cast(CallRows, index.model())
@@ -56,6 +61,14 @@ class CallDelegate(QStyledItemDelegate):
         moment = self.moment or model.moment()
         look = column.look(call, moment)
         is_dimmed = model.is_dimmed(row)
+        mark = model.leg_mark(row)
+        if mark is not None and mark.is_first and index.column() == self.first_section:
+            icons.paint_icon(
+                painter,
+                QRectF(arrow_area(rect)),
+                "chevron-down" if mark.is_expanded else "chevron-right",
+                tokens.text,
+            )
         if look.icon:
             if is_dimmed:
                 painter.setOpacity(0.5)
@@ -73,11 +86,39 @@ class CallDelegate(QStyledItemDelegate):
         token = "text" if is_selected else "quiet" if is_dimmed else look.token
         painter.setPen(_color(getattr(tokens, token)))
         inside = rect.adjusted(CELL_PADDING, 0, -CELL_PADDING, -1)
+        if mark is not None:
+            inside = self._paint_mark(painter, inside, mark, column, index.column(), is_selected)
         metrics: QFontMetrics = option.fontMetrics
         if metrics.horizontalAdvance(shown) > inside.width():
             elide = text.elided_number if look.keeps_ends else text.elided_name
             shown = elide(shown, metrics, inside.width())
         painter.drawText(inside, _RIGHT if column.is_right else _LEFT, shown)
+
+    def _paint_mark(
+        self, painter: QPainter, inside: QRect, mark: LegMark, column: Column, section: int, is_selected: bool
+    ) -> QRect:
+        """Paint what tells of the other legs; return what room is left for the cell's text."""
+        if section == self.first_section and mark.is_first:
+            inside = inside.adjusted(ARROW_PX, 0, 0, 0)
+        if column.name != "from":
+            return inside
+        if not mark.is_first:
+            return inside.adjusted(LEG_INDENT, 0, 0, 0)
+        pen, font = painter.pen(), painter.font()
+        painter.setFont(sized(font, 11))
+        tokens = self._theme.tokens
+        painter.setPen(_color(tokens.text if is_selected else tokens.quiet))
+        words = mark.words
+        painter.drawText(inside, _RIGHT, words)
+        left = inside.adjusted(0, 0, -painter.fontMetrics().horizontalAdvance(words) - CELL_PADDING, 0)
+        painter.setPen(pen)
+        painter.setFont(font)
+        return left
+
+
+def arrow_area(cell: QRect) -> QRect:
+    """Return where the arrow of a conversation stands in its row's first cell."""
+    return QRect(cell.x() + 2, cell.y() + (cell.height() - ARROW_PX) // 2, ARROW_PX, ARROW_PX)
 
 
 class CallHeader(QHeaderView):

@@ -14,6 +14,7 @@ from recmon.errors import QueryError
 from recmon.ui import icons
 from recmon.ui.models.call_rows import CallRows
 from recmon.ui.panes.call_table import CallTable
+from recmon.ui.panes.labels import plain_tool_tip
 from recmon.ui.panes.notices import Band, EmptyState, plain_label
 from recmon.ui.text import LOCAL_ZONE, Zone, is_number, party
 from recmon.ui.theme import Theme
@@ -64,6 +65,7 @@ class CallPane(QWidget):
     Signals:
         call_selected(Call | None): show this call's details.
         play_requested(Call): play its recording.
+        listen_requested(Call): listen to it while it goes on.
         save_requested(Call): save its recording to a file that the user names.
         filter_requested(str): put this into the search field.
         query_failed(QueryError | None): the search text is wrong there, or right again.
@@ -72,6 +74,7 @@ class CallPane(QWidget):
 
     call_selected = Signal(object)
     play_requested = Signal(object)
+    listen_requested = Signal(object)
     save_requested = Signal(object)
     filter_requested = Signal(str)
     query_failed = Signal(object)
@@ -80,6 +83,7 @@ class CallPane(QWidget):
     def __init__(self, theme: Theme, now: Callable[[], datetime]) -> None:
         super().__init__()
         self._now = now
+        self.why_not_listen: Callable[[Call], str] = lambda call: ""
         self.zone = LOCAL_ZONE
         self.band = Band()
         self.table = CallTable(theme)
@@ -140,6 +144,13 @@ class CallPane(QWidget):
     def _open_menu(self, call: Call, column: int, at: QPoint) -> None:
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.setToolTipsVisible(True)
+        if not call.state.is_over:
+            listen = menu.addAction(icons.icon("headphones", "quiet"), "Listen in")
+            listen.triggered.connect(lambda: self.listen_requested.emit(call))
+            obstacle = self.why_not_listen(call)
+            listen.setEnabled(not obstacle)
+            listen.setToolTip(plain_tool_tip(obstacle))
         play = menu.addAction(icons.icon("play", "quiet"), "Play")
         play.triggered.connect(lambda: self.play_requested.emit(call))
         save = menu.addAction(icons.icon("save", "quiet"), "Save recording as…")
@@ -151,6 +162,11 @@ class CallPane(QWidget):
             for action in (play, save):
                 action.setEnabled(False)
                 action.setText(f"{action.text().rstrip('…')} ({why_not})")
+        mark = self.rows.leg_mark(self.table.currentIndex().row()) if self.table.current_call() else None
+        if mark is not None:
+            verb = "Hide" if mark.is_expanded else "Show"
+            legs = menu.addAction(icons.icon("legs", "quiet"), f"{verb} the {mark.words}")
+            legs.triggered.connect(lambda: self.table.toggle_legs())
         menu.addSeparator()
         cell = self.rows.columns[column].text(call, self.rows.moment())
         copy = menu.addAction(icons.icon("copy", "quiet"), "Copy")

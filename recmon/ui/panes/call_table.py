@@ -23,11 +23,14 @@ from recmon.domain.lines import spreadsheet_cell
 from recmon.ui import text
 from recmon.ui.models.call_rows import CallRows
 from recmon.ui.models.columns import Column
-from recmon.ui.panes.call_delegate import CallDelegate, CallHeader
+from recmon.ui.panes.call_delegate import CallDelegate, CallHeader, arrow_area
 from recmon.ui.theme import Theme
 
 COMFORTABLE_PX = 34
 COMPACT_PX = 26
+ARROW_REACH_PX = 5
+"""How far around an arrow a click counts."""
+
 NARROWEST_PX = 80
 """Of a column that takes what room is left."""
 
@@ -121,11 +124,24 @@ class CallTable(QTableView):
         """Make a call's row the current one; tell whether it is there."""
         if self._calls is None:
             return False
+        self._calls.unfold(key)
         for row in range(self._calls.rowCount()):
             if self._calls.call_at(row).key == key:
                 self.selectRow(row)
                 return True
         return False
+
+    def toggle_legs(self, row: int | None = None) -> None:
+        """Show or hide the legs of a row's conversation; None means the current row."""
+        if row is None:
+            row = self.currentIndex().row()
+        if self._calls is None or row < 0 or self._calls.leg_mark(row) is None:
+            return
+        was_current = self.currentIndex().row() == row
+        first = self._calls.toggle_legs(row)
+        if was_current and not self.currentIndex().isValid():
+            # A leg was current, and has gone: its conversation takes its place.
+            self.selectRow(first)
 
     def visible_rows(self) -> tuple[int, int]:
         """Return the first and last row that can be seen; (0, -1) when there is none."""
@@ -155,7 +171,7 @@ class CallTable(QTableView):
             f"{c.menu_title} ({moment.zone.name})" if c.name == "started" else c.menu_title for c in columns
         ]
         lines = ["\t".join(titles)]
-        for call in self.calls_selected():
+        for call in self._calls_to_copy():
             cells = ((c.copied or c.text)(call, moment) for c in columns)
             lines.append("\t".join(spreadsheet_cell(text.one_line(cell)) for cell in cells))
         return "\n".join(lines) + "\n"
@@ -205,6 +221,7 @@ class CallTable(QTableView):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         self._delegate.moment = self._calls.moment() if self._calls is not None else None
+        self._delegate.first_section = self._first_section()
         super().paintEvent(event)
         index = self.currentIndex()
         if not index.isValid() or not self.hasFocus():
@@ -238,6 +255,10 @@ class CallTable(QTableView):
         self.viewport().update()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
+        row = self._arrow_row_at(event.position().toPoint())
+        if row is not None and event.button() is Qt.MouseButton.LeftButton:
+            self.toggle_legs(row)
+            return
         self._is_pressed = True
         self._tell_rest()
         super().mousePressEvent(event)
@@ -264,6 +285,28 @@ class CallTable(QTableView):
     @property
     def _columns(self) -> tuple[Column, ...]:
         return self._calls.columns if self._calls is not None else ()
+
+    def _first_section(self) -> int:
+        return next((n for n in self._visual_order() if not self.isColumnHidden(n)), 0)
+
+    def _arrow_row_at(self, place: QPoint) -> int | None:
+        """Return the row whose arrow is there."""
+        index = self.indexAt(place)
+        if self._calls is None or not index.isValid():
+            return None
+        mark = self._calls.leg_mark(index.row())
+        if mark is None or not mark.is_first:
+            return None
+        cell = self.visualRect(index.siblingAtColumn(self._first_section()))
+        reach = arrow_area(cell).adjusted(-2, -ARROW_REACH_PX, ARROW_REACH_PX - 2, ARROW_REACH_PX)
+        return index.row() if reach.contains(place) else None
+
+    def _calls_to_copy(self) -> list[Call]:
+        """Return the calls of the selected rows, with the legs that are folded away beneath them."""
+        if self._calls is None:
+            return []
+        rows = sorted(index.row() for index in self.selectionModel().selectedRows())
+        return [c for row in rows for c in (self._calls.call_at(row), *self._calls.calls_beneath(row))]
 
     def _visual_order(self) -> list[int]:
         return [self._header.logicalIndex(place) for place in range(self._header.count())]

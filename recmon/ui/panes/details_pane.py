@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
@@ -17,6 +19,7 @@ from PySide6.QtWidgets import (
 from recmon.domain.calls import Call
 from recmon.errors import RecmonError, RecordingMissing
 from recmon.services.details import CallDetails
+from recmon.services.listening import live_sound
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
 from recmon.ui import text as words
 from recmon.ui.icons import icon
@@ -36,6 +39,7 @@ from recmon.ui.tasks import UiTasks
 from recmon.ui.theme import Theme
 
 _EMPTY = "Select a call to see its details."
+_HEARD = (PlaybackState.LOADING, PlaybackState.PLAYING, PlaybackState.PAUSED)
 _STILL_RUNNING = "The call is still going on. Its recording can be played after the end."
 
 
@@ -48,14 +52,17 @@ class DetailsPane(QFrame):
         tasks: owns asynchronous work, as in every pane; nothing here takes time.
         notifier: tells what was copied.
         theme: the colours.
+        why_not_listen: tells why a call cannot be listened to; empty where it can.
         now: the clock, aware UTC.
         parent: of the widget.
 
     Signals:
         play_requested(Call): the user wants to hear this call's recording.
+        listen_requested(Call): the user wants to hear this call while it goes on.
     """
 
     play_requested = Signal(object)
+    listen_requested = Signal(object)
 
     def __init__(
         self,
@@ -65,12 +72,14 @@ class DetailsPane(QFrame):
         notifier: Notifier,
         theme: Theme,
         *,
+        why_not_listen: Callable[[Call], str] = lambda call: "Listening is not offered here.",
         now: Clock = utc_now,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._details = details
         self._playback = playback
+        self._why_not_listen = why_not_listen
         self._notifier = notifier
         self._now = now
         self._call: Call | None = None
@@ -85,6 +94,9 @@ class DetailsPane(QFrame):
         self._play = QPushButton("Play recording")
         self._play.setIcon(icon("play"))
         self._play.setIconSize(QSize(16, 16))
+        self._listen = QPushButton("Listen in")
+        self._listen.setIcon(icon("headphones"))
+        self._listen.setIconSize(QSize(16, 16))
         self._raw = QToolButton()
         self._raw.setText("Raw values")
         self._raw.setToolTip("Show raw values: the vendor's own field names and values")
@@ -101,6 +113,7 @@ class DetailsPane(QFrame):
         self._place()
 
         self._play.clicked.connect(self._on_play_clicked)
+        self._listen.clicked.connect(self._on_listen_clicked)
         self._raw.toggled.connect(self._on_raw_toggled)
         self._fields.copied.connect(self._on_copied)
         self._ticker = VisibleTicker(self)
@@ -146,6 +159,8 @@ class DetailsPane(QFrame):
         buttons = QHBoxLayout()
         buttons.setContentsMargins(0, 8, 0, 8)
         buttons.addWidget(self._play)
+        buttons.addSpacing(8)
+        buttons.addWidget(self._listen)
         buttons.addStretch(1)
         buttons.addWidget(self._raw)
         head = QVBoxLayout()
@@ -198,6 +213,7 @@ class DetailsPane(QFrame):
         return RecordingFacts(ref, holder, info=info)
 
     def _show_play(self, status: PlaybackStatus) -> None:
+        self._show_listen(status)
         ref = self._facts.ref
         is_loaded = ref is not None and status.source == ref
         if is_loaded and status.state is PlaybackState.PLAYING:
@@ -213,6 +229,31 @@ class DetailsPane(QFrame):
         self._play.setEnabled(ref is not None and is_over)
         tip = self._facts.reason if ref is None else "" if is_over else _STILL_RUNNING
         self._play.setToolTip(plain_tool_tip(tip))
+
+    def _show_listen(self, status: PlaybackStatus) -> None:
+        call = self._call
+        is_heard = call is not None and status.source == live_sound(call) and status.state in _HEARD
+        goes_on = call is not None and not call.state.is_over
+        self._listen.setVisible(goes_on or is_heard)
+        self._play.setVisible(not self._listen.isVisibleTo(self))
+        if call is None or not (goes_on or is_heard):
+            return
+        word = "Stop listening" if is_heard else "Listen in"
+        if word != self._listen.text():
+            self._listen.setText(word)
+            self._listen.setIcon(icon("stop" if is_heard else "headphones"))
+        obstacle = "" if is_heard else self._why_not_listen(call)
+        self._listen.setEnabled(not obstacle)
+        self._listen.setToolTip(plain_tool_tip(obstacle))
+
+    def _on_listen_clicked(self) -> None:
+        call, status = self._call, self._playback.status
+        if call is None:
+            return
+        if status.source == live_sound(call) and status.state in _HEARD:
+            self._playback.stop()
+        else:
+            self.listen_requested.emit(call)
 
     def _on_play_clicked(self) -> None:
         status = self._playback.status

@@ -11,7 +11,7 @@ from PySide6.QtGui import QShowEvent
 from recmon.domain.calls import Call
 from recmon.domain.query import EVERYTHING, Query
 from recmon.services.history import HistoryService
-from recmon.ui.models.past_calls import PastCalls
+from recmon.ui.models.past_calls import LegOf, PastCalls
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.panes.call_pane import CallPane
 from recmon.ui.tasks import UiTasks
@@ -28,6 +28,7 @@ class HistoryPane(CallPane):
         tasks: runs the searches.
         theme: the colours.
         now: the clock, aware UTC.
+        leg_of: tells which calls belong together.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class HistoryPane(CallPane):
         tasks: UiTasks,
         theme: Theme,
         now: Callable[[], datetime],
+        *,
+        leg_of: LegOf = lambda call: None,
     ) -> None:
         super().__init__(theme, now)
         self._tasks = tasks
@@ -44,7 +47,7 @@ class HistoryPane(CallPane):
         self._query: Query = EVERYTHING
         self._is_begun = False
         self._is_searching = False
-        self._calls = PastCalls(history.search, history.count, recordings, now, self)
+        self._calls = PastCalls(history.search, history.count, recordings, now, self, leg_of=leg_of)
         self.table.show_calls(self._calls)
         self._calls.more_wanted.connect(lambda: self._start("more past calls", self._calls.fetch_more()))
         self._calls.count_wanted.connect(lambda: self._start("count past calls", self._calls.recount()))
@@ -101,6 +104,9 @@ class HistoryPane(CallPane):
     def _show_counts(self) -> None:
         total = self._calls.total
         found = "counting…" if total is None else counted(total, "past call", "past calls")
+        conversations = self._calls.conversations
+        if total is not None and conversations is not None and conversations < total:
+            found = f"{found} in {counted(conversations, 'conversation', 'conversations')}"
         words = f"{found} found" if self._calls.query.terms and total is not None else found
         self.status.say("searching…" if self._is_searching and not self._calls.is_loaded else words)
         self.empty.setVisible(not self._calls.rowCount())

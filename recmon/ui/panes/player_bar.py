@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
+import logging
+from typing import Protocol
+
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from recmon.domain.calls import Call
+from recmon.domain.calls import Call, CallKey
+from recmon.errors import RecmonError
+from recmon.services.listening import live_sound
+from recmon.services.markers import CallMarker
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
 from recmon.ui import text as words
 from recmon.ui.icons import icon
@@ -17,6 +23,8 @@ from recmon.ui.panes.waveform import WaveformView
 from recmon.ui.tasks import UiTasks
 from recmon.ui.theme import Theme
 
+_HEARD = (PlaybackState.LOADING, PlaybackState.PLAYING, PlaybackState.PAUSED)
+
 QWIDGETSIZE_MAX = (1 << 24) - 1
 """Qt's word for "as high as it likes", which the bindings leave out."""
 
@@ -25,9 +33,21 @@ SKIP_S = 5.0
 
 PLAYBACK_TASK = "playback"
 SEEK_TASK = "seek"
+MARKERS_TASK = "markers"
 
 _NOTHING = "Nothing loaded. Click a past call's play button or press Enter on it."
 _MISSING_S = 0.25  # a recording that ends earlier than it says by less than this is whole
+
+
+_CALL_OVER = "The call has ended. Its recording can be played."
+
+_log = logging.getLogger(__name__)
+
+
+class Markers(Protocol):
+    """Finds the marked places of recordings."""
+
+    async def of(self, call: Call) -> tuple[CallMarker, ...]: ...
 
 
 class PlayerBar(QFrame):
@@ -38,8 +58,14 @@ class PlayerBar(QFrame):
         tasks: runs what takes time.
         notifier: tells failures that have no place here.
         theme: the colours.
+        markers: finds marked places; None: none are shown.
         parent: of the widget.
+
+    Signals:
+        listen_requested(Call): listen to this call again, or play its recording if it is over.
     """
+
+    listen_requested = Signal(object)
 
     def __init__(
         self,
@@ -47,10 +73,14 @@ class PlayerBar(QFrame):
         tasks: UiTasks,
         notifier: Notifier,
         theme: Theme,
+        *,
+        markers: Markers | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._playback = playback
+        self._markers = markers
+        self._marked: CallKey | None = None
         self._tasks = tasks
         self._notifier = notifier
         self._call: Call | None = None
@@ -69,6 +99,9 @@ class PlayerBar(QFrame):
         self._length = QLabel()
         self._length.setTextFormat(Qt.TextFormat.PlainText)
         self._length.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._live = QLabel("live")
+        self._live.setProperty("kind", "live")
+        self._live.setVisible(False)
         self._title = ElidedLabel()
         self._day = QLabel()
         self._day.setTextFormat(Qt.TextFormat.PlainText)
@@ -105,7 +138,9 @@ class PlayerBar(QFrame):
         self.show_call(self._call)
 
     def show_call(self, call: Call | None) -> None:
-        """Name the call whose recording is loaded or about to be."""
+        """Name the call whose recording is loaded or about to be, or which is listened to."""
+        if call is None or self._call is None or call.key != self._call.key:
+            self._forget_markers()
         self._call = call
         if call is None:
             self._title.show_text("")
@@ -121,6 +156,9 @@ class PlayerBar(QFrame):
     def toggle(self) -> None:
         """Play, or pause; opening is given up, and a recording that ended or failed starts again."""
         status = self._playback.status
+        if self._is_live(status):
+            self._toggle_listening(status)
+            return
         match status.state:
             case PlaybackState.LOADING:
                 self._playback.stop()
@@ -133,7 +171,9 @@ class PlayerBar(QFrame):
                 self._tasks.start(PLAYBACK_TASK, self._playback.play(status.source, start_s))
 
     def skip(self, seconds: float) -> None:
-        """Move by some seconds, at most to the edges."""
+        """Move by some seconds, at most to the edges; in a call that goes on there is nowhere to move."""
+        if self._is_live(self._playback.status):
+            return
         if self._playback.status.state not in (PlaybackState.IDLE, PlaybackState.FAILED):
             self._waveform.choose(self._waveform.shown_s + seconds)
 
@@ -160,6 +200,7 @@ class PlayerBar(QFrame):
         row.addWidget(self._position)
         row.addSpacing(4)
         row.addWidget(self._length)
+        row.addWidget(self._live)
         row.addSpacing(16)
         row.addWidget(self._title)
         row.addWidget(self._day)
@@ -192,14 +233,32 @@ class PlayerBar(QFrame):
             self._nothing.setVisible(not is_loaded)
             # A splitter would leave the empty line as high as the player was.
             self.setMaximumHeight(QWIDGETSIZE_MAX if is_loaded else self._nothing.sizeHint().height())
+        is_live = self._is_live(status)
         is_waiting = status.state is PlaybackState.LOADING or status.is_buffering
         action = {PlaybackState.LOADING: PlayAction.CANCEL, PlaybackState.PLAYING: PlayAction.PAUSE}
-        self._play.show_state(action.get(status.state, PlayAction.PLAY), is_waiting=is_waiting)
-        # What cannot be played has no places to choose from.
-        self._waveform.setEnabled(status.state is not PlaybackState.FAILED)
+        is_heard = is_live and status.state in _HEARD
+        self._play.show_state(
+            PlayAction.CANCEL if is_heard else action.get(status.state, PlayAction.PLAY),
+            is_waiting=is_waiting,
+            word="Stop listening" if is_heard else "",
+        )
+        # What cannot be played, or comes only now, has no places to choose from.
+        self._waveform.setEnabled(status.state is not PlaybackState.FAILED and not is_live)
+        for arrow in (self._back, self._forward):
+            arrow.setEnabled(not is_live)
         _show(
             self._waiting, "" if not is_waiting else "waiting for data" if status.is_buffering else "opening"
         )
+        self._live.setVisible(is_heard)
+        self._length.setVisible(not is_live)
+        if is_live:
+            self._waveform.show_progress(0.0, None, None)
+            self._show_length(0.0)
+            self._show_position(status.position_s)
+            self._volume.show_volume(status.volume)
+            self._show_message(status)
+            return
+        self._fetch_markers(status)
         self._waveform.show_progress(
             status.position_s, status.length_s, None if _is_whole(status) else status.arrived_s
         )
@@ -208,11 +267,52 @@ class PlayerBar(QFrame):
         self._volume.show_volume(status.volume)
         self._show_message(status)
 
+    # Listening
+
+    def _is_live(self, status: PlaybackStatus) -> bool:
+        return self._call is not None and status.source == live_sound(self._call)
+
+    def _toggle_listening(self, status: PlaybackStatus) -> None:
+        if status.state in _HEARD:
+            self._playback.stop()
+        elif self._call is not None:
+            self.listen_requested.emit(self._call)
+
+    # Marked places
+
+    def _fetch_markers(self, status: PlaybackStatus) -> None:
+        """Ask for the marked places once the sound is there: nothing may keep it waiting."""
+        call = self._call
+        if status.info is None or call is None or self._markers is None or self._marked == call.key:
+            return
+        self._marked = call.key
+        self._tasks.start(MARKERS_TASK, self._show_markers(call, self._markers))
+
+    async def _show_markers(self, call: Call, markers: Markers) -> None:
+        try:
+            found = await markers.of(call)
+        except RecmonError as error:
+            # The recording is heard all the same.
+            _log.info("the marked places of %s are not known: %s", call.key, error)
+            return
+        if self._call is not None and self._call.key == call.key:
+            self._waveform.show_markers(found)
+
+    def _forget_markers(self) -> None:
+        self._marked = None
+        self._tasks.cancel(MARKERS_TASK)
+        self._waveform.show_markers(())
+
     def _show_message(self, status: PlaybackStatus) -> None:
         if status.error is not None:
             notice = sentence_for(status.error)
             can_retry = status.state not in (PlaybackState.LOADING, PlaybackState.PLAYING)
             self._message.tell(f"{notice.text} {notice.help}".strip(), "error", "bad", can_retry=can_retry)
+        elif self._is_live(status):
+            if status.state is PlaybackState.ENDED:
+                self._message.tell(_CALL_OVER, "info", "quiet", can_retry=False)
+            else:
+                self._message.clear()
         elif _ended_early(status):
             self._message.tell(
                 f"This recording is incomplete: only {_part(status)} is there.",

@@ -49,11 +49,11 @@ class PlayButton(QToolButton):
         """Whether the ring is shown."""
         return self._is_waiting
 
-    def show_state(self, action: PlayAction, *, is_waiting: bool) -> None:
-        """Show what a click does, and whether sound is being waited for."""
-        if action is not self._action:
+    def show_state(self, action: PlayAction, *, is_waiting: bool, word: str = "") -> None:
+        """Show what a click does, in its own word or this one, and whether sound is awaited."""
+        word = word or action.name.capitalize()
+        if action is not self._action or word != self.accessibleName():
             self._action = action
-            word = action.name.capitalize()
             self.setIcon(icon(action.value, "on_accent"))
             self.setToolTip(f"{word} (Space)")
             self.setAccessibleName(word)

@@ -10,6 +10,7 @@ from recmon.domain.callbook import CallBook
 from recmon.domain.calls import ServerId
 from recmon.services.details import CallDetails
 from recmon.services.monitor import Monitor, ServerStatus
+from recmon.services.synchronisation import HistorySync, SyncStatus
 from recmon.ui.dialogs.check_dialog import CheckDialog, ServerCheck
 from recmon.ui.icons import icon
 from recmon.ui.notifier import Notice, Notifier
@@ -35,6 +36,7 @@ class ServerBar(QFrame):
         notifier: tells what was copied.
         theme: the colours.
         check: checks a server; None: that is not offered.
+        sync: brings the past calls; None: that is not done.
         now: the clock, aware UTC.
         parent: of the widget.
 
@@ -54,12 +56,14 @@ class ServerBar(QFrame):
         theme: Theme,
         *,
         check: ServerCheck | None = None,
+        sync: HistorySync | None = None,
         now: Clock = utc_now,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._monitor = monitor
         self._check = check
+        self._sync = sync
         self._tasks = tasks
         self._notifier = notifier
         self._theme = theme
@@ -101,7 +105,10 @@ class ServerBar(QFrame):
         self._subscriptions = (
             monitor.status_changed.subscribe(self._on_status),
             book.changed.subscribe(self._model.take_change),
+            *(() if sync is None else (sync.changed.subscribe(self._on_history),)),
         )
+        for history in () if sync is None else sync.statuses():
+            self._on_history(history)
 
     def close_subscriptions(self) -> None:
         """Receive nothing more; to be called before the services are closed."""
@@ -117,7 +124,7 @@ class ServerBar(QFrame):
 
     def make_menu(self, row: ServerRow) -> QMenu:
         """Return what can be done with a server; the caller shows it and throws it away."""
-        server, notice = row.status.server, row.notice
+        server, notice = row.status.server, row.notice or row.history_notice
         menu = QMenu(self)
         retry = menu.addAction(icon("refresh"), "Try now", lambda: self._retry(server))
         retry.setEnabled(row.can_retry)
@@ -169,6 +176,12 @@ class ServerBar(QFrame):
         if row is not None and self._panel.isVisible() and self._panel.server == status.server:
             self._panel.show_row(row, self._now())
 
+    def _on_history(self, history: SyncStatus) -> None:
+        self._model.take_history(history)
+        row = self._model.row_of(history.server)
+        if row is not None and self._panel.isVisible() and self._panel.server == history.server:
+            self._panel.show_row(row, self._now())
+
     def _on_tick(self) -> None:
         for status in self._monitor.statuses():
             self._on_status(status)
@@ -197,7 +210,10 @@ class ServerBar(QFrame):
             menu.popup(self._list.viewport().mapToGlobal(place))
 
     def _retry(self, server: ServerId) -> None:
-        self._monitor.retry_now(server)
+        if self._monitor.status(server).watches:
+            self._monitor.retry_now(server)
+        if self._sync is not None:
+            self._sync.retry_now(server)
 
     def _copy(self, text: str) -> None:
         QGuiApplication.clipboard().setText(text)

@@ -10,8 +10,9 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushBut
 from recmon.domain.calls import ServerId
 from recmon.services.monitor import LinkState
 from recmon.ui import text as words
+from recmon.ui.notifier import Notice
 from recmon.ui.panes.labels import ElidedLabel
-from recmon.ui.panes.server_rows import ServerRow, next_try, server_line
+from recmon.ui.panes.server_rows import ServerRow, history_words, next_try, server_line
 
 _WIDTH = 380
 
@@ -60,7 +61,7 @@ class ServerPanel(QFrame):
     def show_row(self, row: ServerRow, now: datetime) -> None:
         """Tell about a server, or the newest of it."""
         self._row = row
-        status, notice = row.status, row.notice
+        status, notice = row.status, row.notice or row.history_notice
         line = server_line(row, now)
         self._title.show_text(status.server)
         self._vendor.show_text(status.vendor)
@@ -74,6 +75,7 @@ class ServerPanel(QFrame):
             "Events": f"{status.events:,}",
             "Unrecognised": f"{status.unrecognised:,}",
             "Keep-alive": supervised if is_watching else words.NONE,
+            "History": history_words(row.history, now),
             "Next try": next_try(status, now).removeprefix("next try ") if status.retry_at else words.NONE,
         }
         for name, value in values.items():
@@ -91,7 +93,7 @@ class ServerPanel(QFrame):
 
     def error_text(self) -> str:
         """Return what is wrong and what helps; empty where nothing is."""
-        notice = None if self._row is None else self._row.notice
+        notice: Notice | None = None if self._row is None else self._row.notice or self._row.history_notice
         return "" if notice is None else f"{notice.text} {notice.help}".strip()
 
     def value(self, name: str) -> str:
@@ -105,7 +107,7 @@ class ServerPanel(QFrame):
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
         for number, name in enumerate(
-            ("State", "Since", "Last event", "Events", "Unrecognised", "Keep-alive", "Next try")
+            ("State", "Since", "Last event", "Events", "Unrecognised", "Keep-alive", "History", "Next try")
         ):
             label, value = QLabel(name), QLabel()
             label.setProperty("kind", "quiet")

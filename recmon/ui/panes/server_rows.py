@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -14,6 +14,7 @@ from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, ServerId
 from recmon.errors import AuthenticationFailed, LinkError, ProtocolError
 from recmon.services.monitor import LinkState, ServerStatus
+from recmon.services.synchronisation import SyncState, SyncStatus
 from recmon.ui import text as words
 from recmon.ui.notifier import Notice, sentence_for
 from recmon.ui.panes.ticker import Clock
@@ -59,16 +60,27 @@ class ServerRow:
         status: as the monitor told it last.
         live_calls: how many of its calls go on.
         unwatched_since: since when its events are missed, over all attempts to connect; None while watched.
+        history: how far its past calls are; None where they are not asked for.
     """
 
     status: ServerStatus
     live_calls: int = 0
     unwatched_since: datetime | None = None
+    history: SyncStatus | None = None
 
     @property
     def can_retry(self) -> bool:
         """Whether trying now makes a difference."""
-        return self.status.watches and self.status.state in (LinkState.WAITING, LinkState.FAILED)
+        is_apart = self.status.watches and self.status.state in (LinkState.WAITING, LinkState.FAILED)
+        return is_apart or self.history_notice is not None
+
+    @property
+    def history_notice(self) -> Notice | None:
+        """Why the past calls are not brought, and what helps."""
+        history = self.history
+        if history is None or history.error is None or history.state is SyncState.CURRENT:
+            return None
+        return sentence_for(history.error)
 
     @property
     def notice(self) -> Notice | None:
@@ -104,7 +116,12 @@ def server_line(row: ServerRow, now: datetime) -> ServerLine:
     reason = row.reason
     match status.state:
         case LinkState.LIVE:
-            return ServerLine(Mark.DOT, "live", f"{row.live_calls:,} live", _last_event(status, now))
+            age = (
+                f"history: {history_words(row.history, now)}"
+                if _tells_history(row)
+                else _last_event(status, now)
+            )
+            return ServerLine(Mark.DOT, "live", f"{row.live_calls:,} live", age)
         case LinkState.CONNECTING:
             return ServerLine(Mark.DASHED, "quiet", "connecting", for_how_long, reason)
         case LinkState.SUBSCRIBING:
@@ -126,6 +143,32 @@ def next_try(status: ServerStatus, now: datetime) -> str:
         return "no next try"
     left_s = (status.retry_at - now).total_seconds()
     return f"next try {words.span(left_s)}" if left_s >= 1 else "next try now"
+
+
+def history_words(history: SyncStatus | None, now: datetime) -> str:
+    """Say how far a server's past calls are; a dash where they are not asked for."""
+    if history is None:
+        return words.NONE
+    match history.state:
+        case SyncState.CURRENT:
+            return "up to date"
+        case SyncState.RUNNING if history.windows > 1:
+            return f"{history.windows_done} of {words.counted(history.windows, 'day', 'days')}"
+        case SyncState.RUNNING:
+            return "asking" if history.reached is None else "up to date"
+        case SyncState.WAITING if history.next_at is not None:
+            left_s = (history.next_at - now).total_seconds()
+            return f"incomplete · next try {words.span(left_s) if left_s >= 1 else 'now'}"
+        case _:
+            return "incomplete · needs you"
+
+
+def _tells_history(row: ServerRow) -> bool:
+    """Whether the past calls are more worth a line than the last event: while they come, or do not."""
+    history = row.history
+    if history is None or history.state is SyncState.CURRENT:
+        return False
+    return history.state is not SyncState.RUNNING or history.windows > 1
 
 
 def _last_event(status: ServerStatus, now: datetime) -> str:
@@ -152,6 +195,7 @@ class ServerModel(QAbstractListModel):
         self._rows: list[ServerRow] = []
         self._places: dict[ServerId, int] = {}
         self._live: dict[ServerId, set[CallKey]] = {}
+        self._histories: dict[ServerId, SyncStatus] = {}
         self._dirty: set[int] = set()
 
     def rowCount(self, parent: ANY_INDEX = QModelIndex()) -> int:
@@ -186,13 +230,21 @@ class ServerModel(QAbstractListModel):
             self.beginInsertRows(QModelIndex(), place, place)
             self._places[status.server] = place
             live = len(self._live.get(status.server, ()))
-            self._rows.append(ServerRow(status, live, _unwatched_since(None, status)))
+            since, history = _unwatched_since(None, status), self._histories.get(status.server)
+            self._rows.append(ServerRow(status, live, since, history))
             self.endInsertRows()
             return
         known = self._rows[place]
         if known.status != status:
             since = _unwatched_since(known.unwatched_since, status)
-            self._replace(place, ServerRow(status, known.live_calls, since))
+            self._replace(place, replace(known, status=status, unwatched_since=since))
+
+    def take_history(self, history: SyncStatus) -> None:
+        """Take in how far a server's past calls are."""
+        self._histories[history.server] = history
+        place = self._places.get(history.server)
+        if place is not None and self._rows[place].history != history:
+            self._replace(place, replace(self._rows[place], history=history))
 
     def take_calls(self, calls: Iterable[Call]) -> None:
         """Take in all calls that go on."""
@@ -211,7 +263,7 @@ class ServerModel(QAbstractListModel):
             place, count = self._places.get(server), len(self._live[server])
             if place is not None and self._rows[place].live_calls != count:
                 known = self._rows[place]
-                self._replace(place, ServerRow(known.status, count, known.unwatched_since))
+                self._replace(place, replace(known, live_calls=count))
 
     def _replace(self, place: int, row: ServerRow) -> None:
         self._rows[place] = row

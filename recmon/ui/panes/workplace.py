@@ -23,6 +23,7 @@ from recmon.ui.notifier import Notice, Notifier, sentence_for
 from recmon.ui.panes.call_pane import CallPane
 from recmon.ui.panes.details_pane import DetailsPane
 from recmon.ui.panes.history_pane import HistoryPane
+from recmon.ui.panes.import_strip import ImportStrip
 from recmon.ui.panes.live_pane import LivePane
 from recmon.ui.panes.player_bar import PlayerBar
 from recmon.ui.panes.server_bar import ServerBar
@@ -61,11 +62,15 @@ class Workplace(QWidget):
         filter_requested(str): put this into the search field.
         query_failed(QueryError | None): the search text is wrong there, or right again.
         zone_clicked(): the user wants the other time zone.
+        listening_changed(str): why the selected call cannot be listened to; empty where it can.
+        importing_changed(bool): an import began or ended.
     """
 
     filter_requested = Signal(str)
     query_failed = Signal(object)
     zone_clicked = Signal()
+    listening_changed = Signal(str)
+    importing_changed = Signal(bool)
 
     def __init__(
         self,
@@ -95,9 +100,19 @@ class Workplace(QWidget):
             monotonic,
             has_servers=bool(services.monitor.statuses()),
         )
-        self.past = HistoryPane(services.history, self._recordings, tasks, theme, now)
-        self.details = DetailsPane(services.details, services.playback, tasks, notifier, theme)
-        self.player = PlayerBar(services.playback, tasks, notifier, theme)
+        self.past = HistoryPane(
+            services.history, self._recordings, tasks, theme, now, leg_of=services.details.leg_of
+        )
+        self.details = DetailsPane(
+            services.details,
+            services.playback,
+            tasks,
+            notifier,
+            theme,
+            why_not_listen=self.why_not_listen,
+        )
+        self.player = PlayerBar(services.playback, tasks, notifier, theme, markers=services.markers)
+        self.importing = ImportStrip(services.imports, tasks)
         self.servers = ServerBar(
             services.monitor,
             services.book,
@@ -106,6 +121,7 @@ class Workplace(QWidget):
             notifier,
             theme,
             check=services.check,
+            sync=services.sync,
         )
         self._views = QStackedWidget()
         self._across = QSplitter(Qt.Orientation.Horizontal)
@@ -168,6 +184,30 @@ class Workplace(QWidget):
         self.player.show_call(call)
         self._tasks.start(PLAYBACK_TASK, self._services.playback.play(ref))
 
+    def why_not_listen(self, call: Call | None) -> str:
+        """Return why a call cannot be listened to, as a sentence; empty where it can."""
+        if call is None:
+            return "Select a call that goes on to listen to it."
+        if call.state.is_over:
+            return "The call is over. Its recording can be played."
+        reason = self._services.listening.can_listen(call.key.server)
+        return "" if reason is None else f"{reason[:1].upper()}{reason[1:].rstrip('.')}."
+
+    def listen(self, call: Call | None) -> None:
+        """Listen to a call that goes on, or say why not; play the recording of one that is over."""
+        call = call and (self._services.book.find(call.key) or call)
+        if call is not None and call.state.is_over:
+            self.play(call)
+            return
+        reason = self.why_not_listen(call)
+        if call is None or reason:
+            self._notifier.tell(Notice(reason, topic=PLAYBACK_TASK))
+            return
+        self._show_call(call)
+        self._notifier.mend(PLAYBACK_TASK)
+        self.player.show_call(call)
+        self._tasks.start(PLAYBACK_TASK, self._services.listening.listen(call))
+
     def save_recording(self, call: Call | None) -> None:
         """Ask for a file and save a call's recording there."""
         if call is None:
@@ -216,7 +256,13 @@ class Workplace(QWidget):
     def _place(self) -> None:
         self._views.addWidget(self.live)
         self._views.addWidget(self.past)
-        self._beside.addWidget(self._views)
+        tables = QWidget()
+        column = QVBoxLayout(tables)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.importing)
+        column.addWidget(self._views, 1)
+        self._beside.addWidget(tables)
         self._beside.addWidget(self.details)
         self._across.addWidget(self.servers)
         self._across.addWidget(self._beside)
@@ -256,11 +302,16 @@ class Workplace(QWidget):
             pane.call_selected.connect(self._show_call)
             pane.play_requested.connect(self.play)
             pane.save_requested.connect(self.save_recording)
+            pane.listen_requested.connect(self.listen)
+            pane.why_not_listen = self.why_not_listen
             pane.filter_requested.connect(self.filter_requested)
             pane.query_failed.connect(self.query_failed)
             pane.zone_clicked.connect(self.zone_clicked)
         self.live.reason_asked.connect(self._tell_reason)
         self.details.play_requested.connect(self.play)
+        self.details.listen_requested.connect(self.listen)
+        self.player.listen_requested.connect(self.listen)
+        self.importing.running_changed.connect(self.importing_changed)
         self.servers.server_selected.connect(lambda name: self.filter_requested.emit(f'server:"{name}"'))
 
     def _subscribe(self) -> list[Subscription]:
@@ -278,6 +329,7 @@ class Workplace(QWidget):
     def _show_call(self, call: Call | None) -> None:
         self._shown = call.key if call is not None else None
         self.details.show_call(call)
+        self.listening_changed.emit(self.why_not_listen(call))
 
     def _on_book_changed(self, change: CallBookChange) -> None:
         for calls in (change.updated, change.removed):
@@ -290,7 +342,7 @@ class Workplace(QWidget):
     def _follow_shown(self, calls: tuple[Call, ...]) -> None:
         for call in calls:
             if call.key == self._shown:
-                self.details.show_call(call)
+                self._show_call(call)
 
     def _on_history_failed(self, error: StoreError) -> None:
         self._notifier.tell_error(error, topic="history")

@@ -7,6 +7,7 @@ from datetime import tzinfo
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrField, CdrSection
+from recmon.domain.legs import Leg
 from recmon.vendors.base import ArchiveReader, CheckedPlace, EventSource, HistoryFlows, RecordingFlows, Reveal
 from recmon.vendors.huawei_ccfs.checks import checked_places
 from recmon.vendors.huawei_ccfs.flows import CcfsFlows
@@ -47,8 +48,16 @@ class CcfsAdapter:
         """Return None: what CC-FS stores is fetched from it, and has no metadata beside it."""
         return None
 
+    def no_listening(self, options: CcfsOptions) -> str | None:
+        """Return the reason: CC-FS is a file service."""
+        return "this server holds recordings of finished calls only"
+
     def default_recording(self, options: CcfsOptions, call: Call) -> str | None:
         """Return None: where calls lie is each site's own choice."""
+        return None
+
+    def leg_of(self, call: Call) -> Leg | None:
+        """Return None: CC-FS tells of no calls."""
         return None
 
     def describe(self, call: Call) -> Sequence[CdrSection]:

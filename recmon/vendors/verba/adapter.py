@@ -7,6 +7,7 @@ from datetime import tzinfo
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrSection
+from recmon.domain.legs import Leg
 from recmon.domain.recordings import LocatorKind
 from recmon.vendors.base import (
     ArchiveReader,
@@ -18,7 +19,7 @@ from recmon.vendors.base import (
     RecordingFlows,
     Reveal,
 )
-from recmon.vendors.verba.cdr import describe
+from recmon.vendors.verba.cdr import describe, leg_of
 from recmon.vendors.verba.options import VerbaOptions
 
 
@@ -98,11 +99,21 @@ class VerbaAdapter:
 
         return read_metadata
 
+    def no_listening(self, options: VerbaOptions) -> str | None:
+        """Return why nobody can listen: only the HTTP Business API offers it (verba.md 5.3)."""
+        if options.http is not None:
+            return None
+        return "listening needs the server's HTTP interface, which is not in the settings"
+
     def default_recording(self, options: VerbaOptions, call: Call) -> str | None:
         """Return the call's own id: the HTTP Business API hands recordings out by it (verba.md 5.3)."""
         if options.http is None:
             return None
         return f"{LocatorKind.CALL_ID.value}:{call.cdr.get('ccdr_id') or call.key.native_id}"
+
+    def leg_of(self, call: Call) -> Leg | None:
+        """Return the call's conversation by the platform's id for it (verba.md 4.2, 6)."""
+        return leg_of(call)
 
     def describe(self, call: Call) -> Sequence[CdrSection]:
         return describe(call)

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from recmon.domain.calls import Call, Direction
 from recmon.domain.cdr import CdrField, CdrSection
+from recmon.domain.legs import Leg
 
 SECTIONS = ("Call", "Parties", "Media", "Identifiers", "Recording", "Other")
 
@@ -216,6 +217,17 @@ def describe(call: Call) -> Sequence[CdrSection]:
         for title, group in groups.items()
         if group
     )
+
+
+def leg_of(call: Call) -> Leg | None:
+    """Return what a call is to its conversation (verba.md 4.2, 6); None where its record names none.
+
+    `native_id` is no substitute: it singles out one record.
+    """
+    conversation = call.cdr.get("native_call_id").strip()
+    if not conversation.strip("0"):
+        return None
+    return Leg(conversation, _YES_NO.get(call.cdr.get("secondary").lower()) == "yes")
 
 
 def _text(name: str, raw: str) -> str:

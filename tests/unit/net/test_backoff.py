@@ -17,7 +17,7 @@ def test_waits_have_full_jitter_and_grow_to_the_cap() -> None:
         waits.append([backoff.next_wait_s() for _ in range(6)])
     columns = list(zip(*waits, strict=True))
     for column, (low, high) in zip(
-        columns, [(0, 5), (0, 10), (0, 20), (8, 30), (8, 30), (8, 30)], strict=True
+        columns, [(0, 5), (0, 10), (0, 20), (13, 21), (13, 21), (13, 21)], strict=True
     ):
         assert low <= min(column) < low + 0.2
         assert high - 0.2 < max(column) <= high
@@ -44,12 +44,14 @@ def attempts(seed: int, until_s: float) -> list[float]:
 def test_server_that_accepts_and_closes_is_tried_at_most_forty_times_in_ten_minutes() -> None:
     counts = [len(attempts(seed, 600)) - 1 for seed in range(1_000)]
     assert sum(count > 40 for count in counts) <= 5
-    assert median(counts) < 37
+    assert median(counts) <= 38
 
 
 def test_many_links_are_back_soon_after_an_outage_of_a_minute() -> None:
-    waits = [attempts(seed, 60)[-1] - 60 for seed in range(2_000)]
-    assert median(waits) <= 10
+    waits = [attempts(seed, 60)[-1] - 60 for seed in range(20_000)]
+    medians = [median(waits[at : at + 200]) for at in range(0, len(waits), 200)]
+    assert max(medians) <= 10.2
+    assert sum(value > 10 for value in medians) <= 2
     assert max(waits) <= 30
 
 

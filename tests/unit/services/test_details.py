@@ -32,12 +32,18 @@ class Vendor:
     def recording_flows(self, options: Any, server: str, reveal: Reveal) -> RecordingFlows | None:
         return None
 
+    def default_recording(self, options: Any, call: Call) -> str | None:
+        return None if options is None else f"{options}:{call.key.native_id}"
+
+    def no_listening(self, options: Any) -> str | None:
+        return "this server cannot" if options is None else None
+
     def describe(self, call: Call) -> Sequence[CdrSection]:
         return [SECTION]
 
 
-def server(name: ServerId, **fields: Any) -> ServerSettings:
-    return ServerSettings(name, "plain", None, **fields)
+def server(name: ServerId, options: Any = None, **fields: Any) -> ServerSettings:
+    return ServerSettings(name, "plain", options, **fields)
 
 
 TEMPLATE = RecordingTemplate(LocatorKind.PATH, "{started_at:%H}/{platform_call_id}")
@@ -47,6 +53,8 @@ DETAILS = CallDetails(
             server(EAST, recording=TEMPLATE, recordings=ARCHIVE, time_zone="Europe/Moscow"),
             server(WEST),
             server(ARCHIVE, recording=TEMPLATE),
+            server(ServerId("own"), "call_id"),
+            server(ServerId("partner"), recordings=ServerId("own")),
             server(ServerId("odd"), recording=TEMPLATE, recordings=ServerId("gone")),
         )
     ),
@@ -67,6 +75,18 @@ def test_a_recording_is_where_the_settings_say_at_the_server_that_holds_it() -> 
     assert DETAILS.recording_of(call()) == RecordingRef(ARCHIVE, "path:10/p1")
     assert DETAILS.recording_of(call("archive")) == RecordingRef(ARCHIVE, "path:07/p1")
     assert DETAILS.locate(call()) == (RecordingRef(ARCHIVE, "path:10/p1"),)
+
+
+def test_without_a_template_the_server_that_holds_recordings_knows_where_they_are() -> None:
+    own = ServerId("own")
+    assert DETAILS.locate(call("own")) == (RecordingRef(own, "call_id:1"),)
+    assert DETAILS.recording_of(call("partner")) == RecordingRef(own, "call_id:1")
+
+
+def test_a_server_tells_why_nobody_can_listen() -> None:
+    assert DETAILS.no_listening(ServerId("own")) is None
+    assert DETAILS.no_listening(WEST) == "this server cannot"
+    assert DETAILS.no_listening(ServerId("unknown")) == "unknown is not in the settings"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from recmon.domain.events import (
 )
 from recmon.domain.lines import call_object, json_line
 from recmon.domain.query import EVERYTHING, parse_query
-from recmon.errors import CallNotFound, StoreError
+from recmon.errors import CallNotFound, DatabaseSetAside, StoreError
 from recmon.services import history as module
 from recmon.services.history import HistoryService, ImportResult
 from recmon.services.monitor import Heard
@@ -309,17 +309,20 @@ def test_closing_does_not_wait_for_ever(
     run(scenario())
 
 
-@pytest.mark.expects_log("was damaged")
+@pytest.mark.expects_log("damaged")
 def test_a_damaged_database_is_told(run: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "history.sqlite3").write_bytes(b"not a database" * 1000)
+    kept: list[Path] = []
 
     async def scenario() -> None:
         async with opened(tmp_path) as history:
             [problem] = history.problems
-            assert "kept as" in problem.detail
+            assert isinstance(problem, DatabaseSetAside)
+            kept.append(Path(problem.kept_as))
             assert await history.count(EVERYTHING) == 0
 
     run(scenario())
+    assert [path.read_bytes() for path in kept] == [b"not a database" * 1000]
 
 
 def test_a_database_that_cannot_be_opened_is_an_error(run: Callable[..., Any], tmp_path: Path) -> None:

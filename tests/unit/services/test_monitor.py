@@ -299,7 +299,7 @@ def test_waits_grow_while_the_server_accepts_and_closes(run: Callable[..., Any])
                 await watching.until(LinkState.WAITING, times=6)
         return watching.random.offered[:6]
 
-    assert run(main()) == [5, 10, 20, 30, 30, 30]
+    assert run(main()) == [5, 10, 20, 21, 21, 21]
 
 
 def test_waits_are_short_again_after_a_link_that_lasted(

@@ -165,16 +165,19 @@ def test_other_requests_are_answered_or_refused(run: Run) -> None:
     run(scenario())
 
 
-def test_ongoing_calls_are_told_to_new_subscribers_where_asked_for(run: Run) -> None:
+def test_ongoing_calls_are_listed_under_the_name_that_was_set(run: Run) -> None:
     async def scenario() -> None:
-        async with VerbaSimulator(tells_ongoing=True) as simulator:
+        async with VerbaSimulator(ongoing_request="ListCalls") as simulator:
             over = call(call_id="00000000-64b2-11ee-8c99-0242ac120002")
             simulator.begin_call(cdr_fields(over, ended=False))
             simulator.begin_call(cdr_fields(call(), ended=False))
             simulator.end_call(cdr_fields(over, ended=True))
             async with client_of(simulator) as client:
-                await client.subscribe()
-                assert value(await client.document(), "Event/Call/@id") == call().call_id
+                client.writer.write(SUBSCRIBE.replace(b"SubscribeOnCallEvent", b"ListCalls"))
+                answer = await client.document()
+                assert value(answer, "Response/@code") == "0"
+                assert answer.xpath("Response/Call/@id") == [call().call_id]
+                await simulator.wait_for_connections(0)
 
     run(scenario())
 

@@ -17,7 +17,7 @@ import pytest
 
 from recmon.domain.calls import Call, CallKey, CallState, Party, ServerId
 from recmon.domain.query import EVERYTHING
-from recmon.errors import StoreError
+from recmon.errors import DatabaseSetAside, StoreError
 from recmon.store import database as module
 from recmon.store.calls import CallStore
 from recmon.store.database import Database
@@ -239,7 +239,8 @@ def test_a_damaged_file_is_moved_aside_and_never_deleted(path: Path, how: str) -
     [problem] = database.tell_problems(lambda problem: None)
     aside = path.with_name("history.sqlite3.damaged-20261121T075200Z")
     assert aside.read_bytes() == damaged
-    assert str(aside) in problem.detail
+    assert isinstance(problem, DatabaseSetAside)
+    assert problem.kept_as == str(aside)
     assert count(database) == 0
     put(database, 1)
     database.close()
