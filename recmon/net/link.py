@@ -53,6 +53,8 @@ class LinkLimits:
         drain_s: how long a link is still read when its deadline has passed.
         overslept_s: a deadline noticed so much too late means that this computer slept, not the server.
         wake_grace_s: how long a link is still read in that case.
+        backlog_s: how long a link is still read while more has come than could be read: in a burst, the
+            keep-alive may lie far behind.
     """
 
     connects_per_s: int = CONNECTS_PER_S
@@ -64,6 +66,7 @@ class LinkLimits:
     drain_s: float = 0.2
     overslept_s: float = 2.0
     wake_grace_s: float = 5.0
+    backlog_s: float = 60.0
 
 
 class LoopTurns:
@@ -98,6 +101,7 @@ class Supervision:
         self._limits = limits
         self._interval_s: float | None = None
         self._is_draining = False
+        self._backlog_ends_at = at
         self.is_subscribed = False
         self.due: float | None = at + limits.subscribe_s
 
@@ -113,16 +117,21 @@ class Supervision:
         if events and self.is_subscribed and self._limits.any_traffic_counts:
             self._restart(self._interval_s, at)
 
-    def is_dead(self, at: float) -> bool:
+    def is_dead(self, at: float, *, has_backlog: bool = False) -> bool:
         """Tell whether the peer is to be given up; the first time it is only read a little longer.
 
         What is still in the buffers may be the keep-alive: the reader was late, not the server.
+
+        Args:
+            at: the time now.
+            has_backlog: something has come that was not read yet.
         """
         if self.due is None or at < self.due:
             return False
         if self._is_draining:
-            return True
+            return not has_backlog or at >= self._backlog_ends_at
         self._is_draining = True
+        self._backlog_ends_at = at + self._limits.backlog_s
         overslept = at - self.due > self._limits.overslept_s
         self.due = at + (self._limits.wake_grace_s if overslept else self._limits.drain_s)
         return False
@@ -212,7 +221,7 @@ class _Link:
             if data := self._stream.take(SLICE_SIZE):
                 self._take_in(data)
             turns.used(self._loop.time() - begun)
-            if self._supervision.is_dead(self._loop.time()):
+            if self._supervision.is_dead(self._loop.time(), has_backlog=not self._stream.is_empty):
                 self._deliver(self._codec.receive_eof(self._now()))
                 raise self._supervision.failure(self._server)
 

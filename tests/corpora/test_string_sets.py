@@ -38,7 +38,7 @@ def as_in_xml(text: str) -> str:
     kept = "".join(
         character
         for character in text
-        if character in "\t\n\r" or (" " <= character and character not in "\ufffe\uffff")
+        if character in "\t\n\r" or (character >= " " and character not in "\ufffe\uffff")
     )
     return kept.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
 

@@ -16,7 +16,6 @@ from recmon.app import _calm_garbage_collector
 def _collector_as_in_the_program() -> Iterator[None]:
     """Set the garbage collector as the program does: a stall measured otherwise would be pytest's."""
     threshold = gc.get_threshold()
-    gc.collect()
     _calm_garbage_collector()
     yield
     gc.set_threshold(*threshold)

@@ -20,6 +20,21 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
+def reset_peak() -> bool:
+    """Let the system forget the most memory that this process had, as far as it can."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def peak_resident_bytes() -> int:
+    """Return the most memory that this process had since `reset_peak`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
 class LoopWatch:
     """Ticks every 10 ms on the running loop while it is entered.
 
@@ -40,6 +55,7 @@ class LoopWatch:
         self._tick_s = TICK_S * (self._loop.speed if isinstance(self._loop, FastLoop) else 1.0)
         self._at, self._used = time.monotonic(), time.thread_time()
         self._memory = resident_bytes()
+        self._knows_peak = reset_peak()
         self._timer = self._loop.call_later(self._tick_s, self._tick)
         return self
 
@@ -48,6 +64,9 @@ class LoopWatch:
     ) -> None:
         self._timer.cancel()
         self._note()
+        if self._knows_peak:
+            # Also what came and went between two ticks.
+            self.peak_bytes = max(self.peak_bytes, peak_resident_bytes() - self._memory)
 
     def _tick(self) -> None:
         self._note()

@@ -37,7 +37,7 @@ def read_traced(documents: Sequence[bytes], folder: Path) -> Reading:
     file.write_text("\n".join(base64.b64encode(document).decode() for document in documents))
     command = [sys.executable, str(PROGRAM), str(file)]
     if _can_trace():
-        calls = "trace=open,openat,connect,execve"
+        calls = "trace=open,openat,connect,execve,stat,newfstatat"
         command = ["strace", "-f", "--seccomp-bpf", "-e", calls, "-o", str(trace), *command]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     result = json.loads(done.stdout)
@@ -45,7 +45,7 @@ def read_traced(documents: Sequence[bytes], folder: Path) -> Reading:
     if trace.exists():
         lines = trace.read_text().splitlines()
         begin, end = (number for number, line in enumerate(lines) if MARK in line)
-        opened = tuple(lines[begin + 1 : end])
+        opened = tuple(line for line in lines[begin + 1 : end] if "stat(" not in line)
     return Reading(result["longest_ms"], result["understood"], opened)
 
 

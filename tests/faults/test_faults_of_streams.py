@@ -155,7 +155,7 @@ def bombs(port: int, file: Path) -> list[bytes]:
         f'<!DOCTYPE VerbaApi SYSTEM "{url}">',
         f'<!DOCTYPE VerbaApi PUBLIC "-//X//Y" "{path}">',
         f'<!DOCTYPE VerbaApi [<!ENTITY % p SYSTEM "{url}"> %p;]>',
-        f'<!DOCTYPE VerbaApi [<!ENTITY % p SYSTEM "{path}"><!ENTITY % q "<!ENTITY l9 SYSTEM \'{url}\'>">%q;]>',
+        f'<!DOCTYPE VerbaApi [<!ENTITY % p SYSTEM "{path}"><!ENTITY % q "<!ENTITY z SYSTEM \'{url}\'>">%q;]>',
         '<!DOCTYPE VerbaApi [<!ENTITY l9 "&l9;">]>',
         '<!DOCTYPE VerbaApi [<!ATTLIST VerbaApi a CDATA "x">]>',
         f'<!DOCTYPE VerbaApi [<!NOTATION n SYSTEM "{url}"><!ENTITY l9 SYSTEM "{path}" NDATA n>]>',
@@ -325,7 +325,7 @@ def declared(name: str) -> str:
         (TEXT.replace("Анна", "\0").encode(), "it contains NUL bytes"),
         (TEXT.encode().replace("Анна".encode(), b"\xc0\xaf"), "it is not valid UTF-8"),
         (TEXT.encode().replace("Анна".encode(), b"\xed\xa0\x80"), "it is not valid UTF-8"),
-        (declared("windows-1251").encode("cp1251").replace("А".encode("cp1251"), b"\x98"), "windows-1251"),
+        (declared("windows-1251").encode("cp1251").replace(b"\xc0", b"\x98"), "windows-1251"),
     ],
 )
 def test_encoding_is_decoded_or_refused_by_name(run: Callable[..., Any], document: bytes, name: str) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from opened_window import Opened, Use
 from PySide6.QtCore import QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 from qasync import QEventLoop
 
 from recmon.ui.state import WindowState
@@ -83,3 +85,33 @@ def light(qapp: QApplication) -> Theme:
 @pytest.fixture
 def state(tmp_path: Path) -> WindowState:
     return WindowState(tmp_path / "window.ini")
+
+
+@pytest.fixture
+def opened(qtbot: QtBot, qapp: QApplication, light: Theme, state: WindowState) -> Iterator[Opened]:
+    made = Opened(qapp, light, state)
+    qtbot.addWidget(made.window)
+    made.window.resize(1400, 880)
+    made.window.show()
+    made.window.activateWindow()
+    qtbot.waitExposed(made.window)
+    yield made
+    assert not made.bugs
+
+
+@pytest.fixture
+def use(opened: Opened, run: Callable[..., Any], qtbot: QtBot) -> Use:
+    """Attach the services, run the steps inside the loop, and let go again."""
+
+    def use_steps(steps: Callable[[], Any]) -> None:
+        async def inside() -> None:
+            opened.window.attach(opened.services)
+            try:
+                await steps()
+            finally:
+                opened.window.detach()
+                await opened.tasks.stop()
+
+        run(inside())
+
+    return use_steps

@@ -2,103 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QObject, QPoint, Qt
+from opened_window import Opened, Use, until
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QMenu
 from pytestqt.qtbot import QtBot
-from window_services import EAST, NOW, WindowServices, ended, key, past_call, started
+from window_services import EAST, NOW, ended, key, past_call, started
 
 from recmon.domain.calls import CallState
 from recmon.errors import ConnectFailed, StoreError
 from recmon.services.downloads import DownloadState
 from recmon.services.monitor import Gap, LinkState, ServerStatus
-from recmon.ui.crash import CrashNet
 from recmon.ui.dialogs.keys_dialog import KeysDialog
-from recmon.ui.main_window import MainWindow
-from recmon.ui.notifier import Notifier
 from recmon.ui.panes.call_table import COMPACT_PX
-from recmon.ui.panes.workplace import Workplace
 from recmon.ui.state import WindowState
-from recmon.ui.tasks import UiTasks
 from recmon.ui.theme import Theme
-
-
-class Opened:
-    """A window on services, with what the test needs to steer both."""
-
-    def __init__(self, qapp: QApplication, theme: Theme, state: WindowState) -> None:
-        self.services = WindowServices()
-        self.notifier = Notifier()
-        self.bugs: list[BaseException] = []
-        self.tasks = UiTasks(self.notifier, self.bugs.append)
-        self.crashes = CrashNet()
-        self.window = MainWindow(qapp, theme, state, self.tasks, self.notifier, self.crashes)
-
-    @property
-    def workplace(self) -> Workplace:
-        workplace = self.window.workplace
-        assert workplace is not None
-        return workplace
-
-    def act(self, name: str) -> None:
-        self.window.actions_by_name[name].trigger()
-
-    def press(self, pressed: Qt.Key, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
-        target: QObject = QApplication.focusWidget() or self.window
-        QTest.keyClick(target, pressed, modifier)
-
-    def past_numbers(self) -> list[int]:
-        rows = self.workplace.past.rows
-        return [int(rows.call_at(row).key.native_id) for row in range(rows.rowCount())]
-
-
-@pytest.fixture
-def opened(qtbot: QtBot, qapp: QApplication, light: Theme, state: WindowState) -> Iterator[Opened]:
-    made = Opened(qapp, light, state)
-    qtbot.addWidget(made.window)
-    made.window.resize(1400, 880)
-    made.window.show()
-    made.window.activateWindow()
-    qtbot.waitExposed(made.window)
-    yield made
-    assert not made.bugs
-
-
-Use = Callable[[Callable[[], Any]], None]
-
-
-@pytest.fixture
-def use(opened: Opened, run: Callable[..., Any], qtbot: QtBot) -> Use:
-    """Attach the services, run the steps inside the loop, and let go again."""
-
-    def use_steps(steps: Callable[[], Any]) -> None:
-        async def inside() -> None:
-            opened.window.attach(opened.services)
-            try:
-                await steps()
-            finally:
-                opened.window.detach()
-                await opened.tasks.stop()
-
-        run(inside())
-
-    return use_steps
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds; the runner's deadline ends it."""
-    turned = asyncio.Event()
-    while not holds():
-        asyncio.get_running_loop().call_later(0.005, turned.set)
-        await turned.wait()
-        turned.clear()
 
 
 def test_the_window_is_painted_before_there_are_services(opened: Opened, qtbot: QtBot) -> None:

@@ -82,6 +82,9 @@ class RunningTasks:
         with pytest.raises(StopIteration):
             coroutine.send(None)
 
+    def cancel(self, name: str) -> None:
+        pass
+
 
 @pytest.fixture
 def playback() -> RememberingPlayback:

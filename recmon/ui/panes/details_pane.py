@@ -159,7 +159,7 @@ class DetailsPane(QFrame):
         buttons = QHBoxLayout()
         buttons.setContentsMargins(0, 8, 0, 8)
         buttons.addWidget(self._play)
-        buttons.addSpacing(8)
+        # One of the two is shown at a time.
         buttons.addWidget(self._listen)
         buttons.addStretch(1)
         buttons.addWidget(self._raw)

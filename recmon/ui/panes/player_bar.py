@@ -7,7 +7,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPalette
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from recmon.domain.calls import Call, CallKey
 from recmon.errors import RecmonError
@@ -17,8 +17,9 @@ from recmon.services.playback import PlaybackService, PlaybackState, PlaybackSta
 from recmon.ui import text as words
 from recmon.ui.icons import icon
 from recmon.ui.notifier import Notifier, sentence_for
-from recmon.ui.panes.labels import ElidedLabel, plain_tool_tip
+from recmon.ui.panes.labels import ElidedLabel
 from recmon.ui.panes.player_controls import PlayAction, PlayButton, VolumeControl
+from recmon.ui.panes.player_message import PlayerMessage
 from recmon.ui.panes.waveform import WaveformView
 from recmon.ui.tasks import UiTasks
 from recmon.ui.theme import Theme
@@ -109,7 +110,7 @@ class PlayerBar(QFrame):
         self._waiting.setTextFormat(Qt.TextFormat.PlainText)
         self._waiting.setProperty("kind", "quiet")
         self._volume = VolumeControl(theme)
-        self._message = _Message(theme)
+        self._message = PlayerMessage(theme)
         self._waveform = WaveformView(theme)
         self._place()
 
@@ -336,52 +337,6 @@ class PlayerBar(QFrame):
         self._position.setFixedWidth(
             max(metrics.horizontalAdvance(widest), metrics.horizontalAdvance("00:00")) + 2
         )
-
-
-class _Message(QFrame):
-    """What went wrong, in the player itself, with what helps."""
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self.setProperty("kind", "band")
-        self._icon = QLabel()
-        self._text = ElidedLabel()
-        self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self._drawing = ("", "")
-        self.retry = QToolButton()
-        self.retry.setText("Try again")
-        self.retry.setProperty("kind", "link")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(16, 4, 16, 4)
-        row.setSpacing(8)
-        row.addWidget(self._icon)
-        row.addWidget(self._text, 1)
-        row.addWidget(self.retry)
-        theme.changed.connect(self._draw)
-        self.setMinimumHeight(36)
-        self.hide()
-
-    @property
-    def text(self) -> str:
-        """What is told; empty while there is nothing."""
-        return "" if self.isHidden() else self._text.text()
-
-    def tell(self, text: str, drawing: str, token: str, *, can_retry: bool) -> None:
-        self._text.show_text(text)
-        self._text.setToolTip(plain_tool_tip(text))
-        self.retry.setVisible(can_retry)
-        if (drawing, token) != self._drawing:
-            self._drawing = (drawing, token)
-            self._draw()
-        self.show()
-
-    def clear(self) -> None:
-        self.hide()
-
-    def _draw(self) -> None:
-        drawing, token = self._drawing
-        if drawing:
-            self._icon.setPixmap(icon(drawing, token).pixmap(QSize(18, 18), self.devicePixelRatioF()))
 
 
 def _arrow(drawing: str, tip: str) -> QToolButton:

@@ -210,7 +210,8 @@ class ServerBar(QFrame):
             menu.popup(self._list.viewport().mapToGlobal(place))
 
     def _retry(self, server: ServerId) -> None:
-        if self._monitor.status(server).watches:
+        row = self._model.row_of(server)
+        if row is not None and row.status.watches:
             self._monitor.retry_now(server)
         if self._sync is not None:
             self._sync.retry_now(server)

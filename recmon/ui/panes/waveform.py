@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QElapsedTimer, QEvent, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QElapsedTimer, QEvent, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFontMetrics,
@@ -22,7 +22,7 @@ from recmon.domain.recordings import Waveform
 from recmon.services.markers import CallMarker
 from recmon.ui import text as words
 from recmon.ui.panes.colors import palest
-from recmon.ui.panes.labels import plain_tool_tip
+from recmon.ui.panes.marker_flags import MarkerFlags, marker_tip
 from recmon.ui.theme import Theme, sized
 
 SCRUB_INTERVAL_MS = 100
@@ -40,7 +40,6 @@ _PITCH = 4
 _PLAYED_BAR, _UNPLAYED_BAR = 2, 1.25  # in width too, so that the played part stands out in every colour
 _PLAYHEAD = 2
 _NAME_PX = 12
-_FLAG = 9  # a marker's flag is so wide and high
 
 
 class WaveformView(QAbstractSlider):
@@ -59,7 +58,7 @@ class WaveformView(QAbstractSlider):
         self._theme = theme
         self._peaks: Waveform | None = None
         self._names = ("", "")
-        self._markers: tuple[CallMarker, ...] = ()
+        self._flags = MarkerFlags()
         self._gutter = _LEAST_GUTTER
         self._position_s = 0.0
         self._length_s: float | None = None
@@ -92,7 +91,7 @@ class WaveformView(QAbstractSlider):
 
     def show_markers(self, markers: Sequence[CallMarker]) -> None:
         """Show flags at marked places; a click on one goes there."""
-        self._markers = tuple(markers)
+        self._flags = MarkerFlags(tuple(markers))
         self.update()
 
     def show_names(self, one: str, two: str) -> None:
@@ -147,10 +146,7 @@ class WaveformView(QAbstractSlider):
 
     def marker_at(self, x: float, y: float) -> CallMarker | None:
         """Return the marker whose flag is there."""
-        if not self.span_s or y > self.lanes().top() + _FLAG + 2:
-            return None
-        near = [m for m in self._markers if -2 <= x - self.x_of(m.start_s) <= _FLAG + 2]
-        return min(near, key=lambda m: abs(x - self.x_of(m.start_s)), default=None)
+        return self._flags.at(x, y, self.x_of, self.lanes().top()) if self.span_s else None
 
     def sizeHint(self) -> QSize:
         return QSize(600, 104)
@@ -179,7 +175,7 @@ class WaveformView(QAbstractSlider):
         )
         if self._hover_x is not None or self._scrub_s is not None:
             marker = self.marker_at(x, event.position().y())
-            tip = words.duration(self.place_at(x)) if marker is None else _marker_tip(marker)
+            tip = words.duration(self.place_at(x)) if marker is None else marker_tip(marker)
             QToolTip.showText(event.globalPosition().toPoint(), tip, self)
         else:
             QToolTip.hideText()
@@ -314,7 +310,7 @@ class WaveformView(QAbstractSlider):
         painter.drawPixmap(area.topLeft(), self._unplayed)
         painter.setClipping(False)
         self._paint_names(painter, area)
-        self._paint_markers(painter, area)
+        self._flags.paint(painter, area, self.x_of, self.span_s, tokens.color("warning"))
         if self._hover_x is not None and self._scrub_s is None:
             painter.fillRect(QRect(self._hover_x, area.top(), 1, area.height()), tokens.color("quiet"))
         if self.span_s:
@@ -324,23 +320,6 @@ class WaveformView(QAbstractSlider):
             painter.setPen(QPen(tokens.color("accent"), 1.5))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(self.rect().adjusted(5, 1, -5, -2), 6, 6)
-
-    def _paint_markers(self, painter: QPainter, area: QRect) -> None:
-        if not self.span_s:
-            return
-        color = self._theme.color("warning")
-        for marker in self._markers:
-            if marker.start_s > self.span_s:
-                continue
-            x, top = self.x_of(marker.start_s), area.top()
-            painter.fillRect(QRect(x, top, 1, area.height()), color)
-            if marker.end_s is not None and marker.end_s > marker.start_s:
-                painter.fillRect(QRect(x, top, self.x_of(marker.end_s) - x, 2), color)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(color)
-            painter.drawPolygon([QPoint(x, top), QPoint(x + _FLAG, top + _FLAG // 2), QPoint(x, top + _FLAG)])
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _lane_tokens(self) -> tuple[str, ...]:
         """Return the colours of the lanes: one party each, or one for what is mixed."""
@@ -418,13 +397,6 @@ class WaveformView(QAbstractSlider):
             part = row[first : max(first + 1, int((number + 1) * bins_each))]
             levels.append((max(part) / 255) ** 0.7 if part else 0.0)
         return levels
-
-
-def _marker_tip(marker: CallMarker) -> str:
-    at = words.duration(marker.start_s)
-    if marker.end_s is not None and marker.end_s > marker.start_s:
-        at = f"{at} to {words.duration(marker.end_s)}"
-    return plain_tool_tip(f"{words.one_line(marker.name) or 'Marker'}, {at}")
 
 
 def _device_pitch(scale: float) -> int:

@@ -124,11 +124,13 @@ class VerbaHistoryFlows:
     def search_page(
         self, window: TimeWindow, first: int, now: Now, known: Collection[str] = frozenset()
     ) -> HttpFlow[CallPage]:
-        return self._api.search_page(CallQuery(window.begin, window.end), first, now, known)
+        # Secondary recordings too: the server's events tell them like any other call.
+        query = CallQuery(window.begin, window.end, includes_secondary=True)
+        return self._api.search_page(query, first, now, known)
 
     def ongoing_calls(self, now: Now) -> HttpFlow[tuple[CallFacts, ...]]:
         at = now()
-        query = CallQuery(at - LONGEST_CALL, at + CLOCK_SLACK, status="ongoing")
+        query = CallQuery(at - LONGEST_CALL, at + CLOCK_SLACK, status="ongoing", includes_secondary=True)
         found: dict[str, CallFacts] = {}
         first = 0
         for _ in range(ONGOING_PAGES):

@@ -290,3 +290,36 @@ def test_decoder_lets_go_of_its_file(tmp_path: Path) -> None:
     decoder.close()
     decoder.close()
     assert decoder._file._handle is None
+
+
+def test_mp3_that_grows_without_an_end_is_decoded_as_it_comes(tmp_path: Path) -> None:
+    times = np.arange(2 * RATE) / RATE
+    path = tmp_path / "whole.mp3"
+    soundfile.write(path, 0.4 * np.sin(2 * np.pi * 300 * times), RATE, format="MP3")
+    data = path.read_bytes()
+    expected, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    file = GrowingFile(tmp_path / "live", is_endless=True)
+    half = len(data) // 2
+    file.write(data[:half])
+    decoder = Decoder(file)
+    assert decoder.open().length_s is None
+    assert decoder.arrived_s is None
+    # Nothing waits for the other half, or for an end that never comes.
+    early = decoder.read(RATE // 2)
+    assert len(early) == RATE // 2
+    # It ends in the middle of a frame.
+    file.write(data[half:-50])
+    file.finish()
+    parts = [early]
+    while len(block := decoder.read(1000)):
+        parts.append(block)
+    decoder.close()
+    file.close()
+    sound = np.concatenate(parts)
+    shared = min(len(sound), len(expected))
+    assert shared > 1.8 * RATE
+    # The encoder's own delay is left out of whole files only.
+    best = max(
+        float(np.corrcoef(sound[shift : shift + RATE, 0], expected[:RATE, 0])[0, 1]) for shift in range(1200)
+    )
+    assert best > 0.99

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from recmon.audio.stream import GrowingFile, GrowingView
+from recmon.audio.stream import ENDLESS_SIZE, GrowingFile, GrowingView
 from recmon.errors import DownloadInterrupted, RecordingDamaged, StoreError
 
 DEADLINE_S = 10.0
@@ -225,4 +225,21 @@ def test_many_readers_see_the_same_bytes_while_the_file_grows_and_moves(tmp_path
     assert [reader.result(DEADLINE_S) for reader in readers] == [content] * 3
     for view in views:
         view.close()
+    file.close()
+
+
+def test_nobody_waits_for_the_end_of_a_file_that_has_none(tmp_path: Path) -> None:
+    file = GrowingFile(tmp_path / "live", is_endless=True)
+    file.write(b"abc")
+    view = file.view()
+    assert view.seek(0, SEEK_END) == ENDLESS_SIZE
+    view.seek(-128, SEEK_END)
+    assert view.read(128) == bytes(128)
+    assert view.read(1) == b""
+    view.seek(1)
+    assert view.read(2) == b"bc"
+    file.finish()
+    assert (file.expected, view.size()) == (3, 3)
+    assert view.read(10) == b""
+    view.close()
     file.close()

@@ -41,7 +41,14 @@ from recmon.settings.model import TlsOptions
 from recmon.vendors.base import EventSource
 
 EAST = ServerId("east")
-QUICK = LinkLimits(connect_s=2.0, subscribe_s=0.1, keepalive_allowance_s=0.05, drain_s=0.02, wake_grace_s=0.1)
+QUICK = LinkLimits(
+    connect_s=2.0,
+    subscribe_s=0.1,
+    keepalive_allowance_s=0.05,
+    drain_s=0.02,
+    wake_grace_s=0.1,
+    backlog_s=0.2,
+)
 PATIENT = LinkLimits()
 
 
@@ -361,6 +368,46 @@ def test_link_is_read_longer_after_this_computer_slept() -> None:
     assert not supervision.is_dead(620.45)
     assert not supervision.is_dead(620.6)
     assert supervision.is_dead(620.7)
+
+
+def test_link_that_is_behind_is_read_on_for_a_while() -> None:
+    supervision = Supervision(PATIENT, 0.0)
+    supervision.heard([Subscribed(utc_now(), 10.0)], 0.0)
+    assert not supervision.is_dead(15.5, has_backlog=True)
+    assert not supervision.is_dead(60.0, has_backlog=True)
+    assert supervision.is_dead(60.0, has_backlog=False)
+    assert supervision.is_dead(75.5, has_backlog=True)
+    supervision.heard([KeptAlive(utc_now(), 10.0)], 75.0)
+    assert not supervision.is_dead(90.4)
+    assert not supervision.is_dead(90.5, has_backlog=True)
+    assert not supervision.is_dead(150.4, has_backlog=True)
+
+
+def test_keepalive_far_behind_a_burst_keeps_the_link(run: Callable[..., Any]) -> None:
+    async def main() -> None:
+        events: Seen[LinkEvent] = Seen()
+
+        def receive(batch: Sequence[LinkEvent]) -> None:
+            for event in batch:
+                events.add(event)
+            block(0.02)
+
+        def block(seconds: float) -> None:
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                pass
+
+        limits = replace(QUICK, backlog_s=30.0)
+        async with LineServer(b"ok 0.1\n") as server, asyncio.TaskGroup() as group:
+            link = group.create_task(end_of(line_source(server.port), limits, received=receive))
+            await events.until(bool)
+            # Some 50 slices of 20 ms: the deadline passes long before the keep-alive is read.
+            server.send(b"start 1\n" * 50_000 + b"alive 60\n")
+            await events.until(lambda values: isinstance(values[-1], KeptAlive))
+            assert not link.done()
+            server.reset()
+
+    run(main())
 
 
 def test_burst_on_several_links_leaves_the_loop_time_for_other_duties(run: Callable[..., Any]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from recmon.domain.calls import Call, CallKey, CallState, Party, RecordingRef, ServerId
 from recmon.domain.cdr import CdrField, CdrRecord, CdrSection
+from recmon.domain.legs import Leg
 from recmon.domain.recordings import LocatorKind, RecordingTemplate
 from recmon.errors import RecordingMissing
 from recmon.services.details import CallDetails
@@ -31,6 +32,9 @@ class Vendor:
 
     def recording_flows(self, options: Any, server: str, reveal: Reveal) -> RecordingFlows | None:
         return None
+
+    def leg_of(self, call: Call) -> Leg | None:
+        return Leg(call.cdr.get("group"))
 
     def default_recording(self, options: Any, call: Call) -> str | None:
         return None if options is None else f"{options}:{call.key.native_id}"
@@ -130,3 +134,11 @@ def test_fields_of_a_server_no_longer_configured_are_shown_as_they_are() -> None
     assert section.fields == (CdrField("platform_call_id", "platform_call_id", "p1", "p1"),)
     assert DETAILS.sections(call("unknown", cdr=CdrRecord())) == ()
     assert DETAILS.title(ServerId("unknown")) == "unknown"
+
+
+def test_the_vendor_tells_what_belongs_together_and_of_others_nothing_does() -> None:
+    settings = Settings(servers=(server(EAST),))
+    details = CallDetails(settings, {"plain": Vendor()})  # type: ignore[dict-item]  # describes only
+    grouped = call(cdr=CdrRecord.of([("group", "7")]))
+    assert details.leg_of(grouped) == Leg("7")
+    assert details.leg_of(replace(grouped, key=CallKey(WEST, "1"))) is None

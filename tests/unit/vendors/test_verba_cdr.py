@@ -6,6 +6,7 @@ import pytest
 
 from recmon.domain.calls import Call, CallKey, CallState, ServerId
 from recmon.domain.cdr import CdrField, CdrRecord
+from recmon.domain.legs import Leg
 from recmon.vendors.verba import ADAPTER
 from recmon.vendors.verba.cdr import LABELS, SECTIONS, documented_name
 
@@ -93,3 +94,22 @@ def test_codes_are_words_and_unknown_ones_stay_visible(name: str, raw: str, text
 )
 def test_any_spelling_of_a_documented_field_is_known(spelling: str, name: str | None) -> None:
     assert documented_name(spelling) == name
+
+
+@pytest.mark.parametrize(
+    ("fields", "leg"),
+    [
+        ((("native_call_id", "77"),), Leg("77")),
+        ((("native_call_id", " 77 "), ("secondary", "False")), Leg("77")),
+        ((("native_call_id", "77"), ("secondary", "true")), Leg("77", is_secondary=True)),
+        ((("native_call_id", "77"), ("secondary", "1")), Leg("77", is_secondary=True)),
+        ((("native_call_id", ""), ("native_id", "77|1")), None),
+        ((("native_call_id", "0"),), None),
+        ((), None),
+    ],
+)
+def test_calls_belong_together_by_the_platforms_id_of_the_conversation(
+    fields: tuple[tuple[str, str], ...], leg: Leg | None
+) -> None:
+    call = Call(CallKey(ServerId("east"), "1"), CallState.ENDED, cdr=CdrRecord(fields))
+    assert ADAPTER.leg_of(call) == leg
