@@ -44,7 +44,8 @@ async def _until_input_closes() -> None:
 
     def wait() -> None:
         with contextlib.suppress(OSError, ValueError):
-            while sys.stdin.buffer.read(4096):
+            # Below Python's buffers: a thread that holds their lock would crash the interpreter's end.
+            while os.read(sys.stdin.fileno(), 4096):
                 pass
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(ended.set)

@@ -19,8 +19,10 @@ from recmon.domain.cdr import CdrField, CdrSection
 from recmon.domain.recordings import AudioInfo, Waveform
 from recmon.errors import RecordingMissing
 from recmon.publisher import Publisher
+from recmon.services.downloads import DownloadState, DownloadStatus
 from recmon.services.playback import PlaybackState, PlaybackStatus
 from recmon.ui import text as words
+from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.notifier import Notice, Notifier
 from recmon.ui.panes.details_pane import DetailsPane
 from recmon.ui.panes.details_rows import LONGEST_SHOWN
@@ -399,3 +401,31 @@ def test_forty_fields_fill_fast(pane: DetailsPane, details: KnownDetails) -> Non
     each_ms = (time.perf_counter() - begun) * 1000 / 10
     # The bar is 20 ms; the test leaves room for a loaded machine.
     assert each_ms < 100
+
+
+class NoDownloadsYet:
+    """A download service that has nothing, and tells what the test says."""
+
+    def __init__(self) -> None:
+        self.changed: Publisher[DownloadStatus] = Publisher()
+
+    def cached(self, ref: RecordingRef) -> None:
+        return None
+
+
+def test_what_became_of_a_download_is_said_at_once(
+    details: KnownDetails, playback: SilentPlayback, notifier: Notifier, qapp: QApplication, qtbot: QtBot
+) -> None:
+    theme = Theme(qapp, ThemeChoice.LIGHT)
+    downloads, states = NoDownloadsYet(), RecordingStates()
+    states.follow(downloads)
+    pane = DetailsPane(details, playback, None, notifier, theme, states=states)
+    qtbot.addWidget(pane)
+    pane.show_call(ENDED)
+    view = pane.findChild(FieldView)
+    assert "expected" in view.toPlainText()
+    downloads.changed.publish(DownloadStatus(REF, DownloadState.FAILED))
+    assert "failed" in view.toPlainText()
+    assert "expected" not in view.toPlainText()
+    pane.close_subscriptions()
+    states.stop()

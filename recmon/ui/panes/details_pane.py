@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
@@ -16,13 +17,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from recmon.domain.calls import Call
+from recmon.domain.calls import Call, RecordingRef
 from recmon.errors import RecmonError, RecordingMissing
 from recmon.services.details import CallDetails
 from recmon.services.listening import live_sound
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
 from recmon.ui import text as words
 from recmon.ui.icons import icon
+from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.notifier import Notice, Notifier, sentence_for
 from recmon.ui.panes.details_rows import (
     RecordingFacts,
@@ -53,6 +55,7 @@ class DetailsPane(QFrame):
         notifier: tells what was copied.
         theme: the colours.
         why_not_listen: tells why a call cannot be listened to; empty where it can.
+        states: what downloads of recordings came to.
         now: the clock, aware UTC.
         parent: of the widget.
 
@@ -73,11 +76,15 @@ class DetailsPane(QFrame):
         theme: Theme,
         *,
         why_not_listen: Callable[[Call], str] = lambda call: "Listening is not offered here.",
+        states: RecordingStates | None = None,
         now: Clock = utc_now,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._details = details
+        self._states = states
+        if states is not None:
+            states.changed.connect(self._on_recording_changed)
         self._playback = playback
         self._why_not_listen = why_not_listen
         self._notifier = notifier
@@ -210,7 +217,13 @@ class DetailsPane(QFrame):
         info = status.info if status.source == ref else None
         title = self._details.title(ref.server)
         holder = ref.server if title == ref.server else f"{ref.server} ({title})"
-        return RecordingFacts(ref, holder, info=info)
+        state = None if self._states is None else self._states.of(call)
+        return RecordingFacts(ref, holder, info=info, state=state)
+
+    def _on_recording_changed(self, ref: RecordingRef) -> None:
+        if self._call is not None and ref == self._facts.ref:
+            self._facts = self._recording_facts(self._call)
+            self._refresh()
 
     def _show_play(self, status: PlaybackStatus) -> None:
         self._show_listen(status)
@@ -282,5 +295,5 @@ class DetailsPane(QFrame):
             and status.source == self._facts.ref
             and status.info != self._facts.info
         ):
-            self._facts = RecordingFacts(self._facts.ref, self._facts.holder, info=status.info)
+            self._facts = replace(self._facts, info=status.info)
             self._refresh()

@@ -62,12 +62,14 @@ class RecordingFacts:
         holder: the server that holds it, by the name for people.
         reason: why there is none, in words.
         info: facts of the sound, once it was opened.
+        state: what its downloads came to; None where only the call tells of it.
     """
 
     ref: RecordingRef | None = None
     holder: str = ""
     reason: str = ""
     info: AudioInfo | None = None
+    state: words.RecordingState | None = None
 
 
 def heading(call: Call) -> tuple[str, str]:
@@ -128,7 +130,7 @@ def recording_section(call: Call, facts: RecordingFacts) -> Section:
         if facts.reason:
             rows.append(Row("reason", "Reason", facts.reason))
         return Section("Recording", tuple(rows))
-    state = words.recording_state(call)
+    state = facts.state or words.recording_state(call)
     if facts.info is not None:
         state = words.RecordingState.AVAILABLE
     elif state is words.RecordingState.NONE:

@@ -110,6 +110,7 @@ class Workplace(QWidget):
             notifier,
             theme,
             why_not_listen=self.why_not_listen,
+            states=self._recordings,
         )
         self.player = PlayerBar(services.playback, tasks, notifier, theme, markers=services.markers)
         self.importing = ImportStrip(services.imports, tasks)
