@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import NewType
 
 from recmon.domain.cdr import EMPTY_CDR, CdrRecord
-
-TOLD_AT_ONCE = timedelta(seconds=5)
-"""A start heard of within this time was told as it happened."""
 
 ServerId = NewType("ServerId", str)
 """A server's unique name in the settings."""
@@ -132,12 +129,8 @@ class Call:
     def running_s(self, now: datetime) -> float | None:
         """Seconds that an ongoing call has lasted at `now`, never negative; None when its start is unknown.
 
-        A start told as it happened is counted by our own clock, so that a small difference between the
-        clocks cannot show; a call told later, because it went on already, by the server's.
+        A start that was seen is counted by our own clock, because starts are told as they happen: so no
+        difference between the clocks can show. Any other call went on already: the server's clock counts.
         """
-        begun, heard = self.started_at, self.received_at
-        if begun is None:
-            begun = heard if self.start_seen else None
-        elif heard is not None and begun > heard - TOLD_AT_ONCE:
-            begun = heard
+        begun = self.received_at if self.start_seen and self.received_at is not None else self.started_at
         return None if begun is None else max(0.0, (now - begun).total_seconds())

@@ -10,22 +10,22 @@ from recmon.errors import ConnectionLost, IdleTimeout
 from recmon.logs import printable
 from recmon.net.link import LinkLimits, connect
 from recmon.net.stream import HIGH_WATER
-from recmon.vendors.base import EventSource, Now, OngoingQuestion
+from recmon.vendors.base import CallsQuestion, EventSource, Now
 
 ANSWER_S = 20.0
 """From the connection to the whole answer."""
 
 
-async def list_ongoing(
+async def ask_for_calls(
     server: ServerId,
     source: EventSource,
-    question: OngoingQuestion,
+    question: CallsQuestion,
     *,
     now: Now,
     limits: LinkLimits | None = None,
     answer_s: float = ANSWER_S,
 ) -> tuple[CallFacts, ...]:
-    """Ask a server for the calls that go on, and return its list.
+    """Ask a server for calls, and return those that it tells.
 
     Args:
         server: whom to ask, for errors.
@@ -56,7 +56,7 @@ async def list_ongoing(
                 else:
                     return await asyncio.to_thread(question.receive_eof, now())
     except TimeoutError as error:
-        what = f"no answer to the question for ongoing calls within {answer_s:g} s"
+        what = f"no answer to the question for calls within {answer_s:g} s"
         raise IdleTimeout(server, what) from error
     finally:
         stream.close()

@@ -37,6 +37,8 @@ from recmon.errors import (
 from recmon.net.backoff import Backoff, ConnectLimiter
 from recmon.net.link import LinkLimits, LoopTurns, run_link
 from recmon.publisher import Publisher
+from recmon.services.clocks import ClockWatch
+from recmon.services.detail_requests import DetailRequests
 from recmon.services.reconciling import ListOngoing, Reconciliation
 from recmon.vendors.base import EventSource, Now
 
@@ -84,6 +86,8 @@ class ServerStatus:
         unrecognised: how many messages could not be understood.
         is_supervised: whether the server announced when it will be heard next, so that silence is noticed.
         watches: False for a server without live events; it is stopped for good.
+        clock_difference_s: seconds that its clock is ahead of ours, negative where it is behind; None while
+            that is not known.
     """
 
     server: ServerId
@@ -97,6 +101,7 @@ class ServerStatus:
     unrecognised: int = 0
     is_supervised: bool = False
     watches: bool = True
+    clock_difference_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +245,8 @@ class _Watch:
         self._show_later: asyncio.Handle | None = None
         self._give_up_later: asyncio.Handle | None = None
         self._reconciliation: Reconciliation | None = None
+        self._details: DetailRequests | None = None
+        self._clock = ClockWatch()
         self._list_ongoing = server.list_ongoing
         self.source = server.source
         self.status = ServerStatus(
@@ -272,16 +279,22 @@ class _Watch:
 
     async def _attempt(self, source: EventSource) -> RecmonError:
         """Keep one connection as long as it goes; return why it ended."""
-        if self._list_ongoing is None:
-            return await self._keep_link(source)
         shared = self._shared
-        self._reconciliation = Reconciliation(self._name, self._list_ongoing, shared.book, shared.now)
         async with asyncio.TaskGroup() as group:
-            reconciling = group.create_task(self._reconciliation.run(), name=f"reconcile {self._name}")
+            beside: list[asyncio.Task[None]] = []
+            if self._list_ongoing is not None:
+                self._reconciliation = Reconciliation(self._name, self._list_ongoing, shared.book, shared.now)
+                beside.append(group.create_task(self._reconciliation.run(), name=f"reconcile {self._name}"))
+            if source.make_details is not None:
+                self._details = DetailRequests(
+                    self._name, source, source.make_details, shared.book, shared.now, shared.limits
+                )
+                beside.append(group.create_task(self._details.run(), name=f"details {self._name}"))
             try:
                 return await self._keep_link(source)
             finally:
-                reconciling.cancel()
+                for task in beside:
+                    task.cancel()
 
     async def _keep_link(self, source: EventSource) -> RecmonError:
         try:
@@ -350,11 +363,13 @@ class _Watch:
         self._heard_at = self._shared.now()
         told = [event for event in events if isinstance(event, CallStarted | CallUpdated | CallEnded)]
         unrecognised = sum(isinstance(event, Unrecognised) for event in events)
+        self._clock.note(told)
         self.status = replace(
             self.status,
             events=self.status.events + len(told),
             unrecognised=self.status.unrecognised + unrecognised,
             last_event_at=told[-1].at if told else self.status.last_event_at,
+            clock_difference_s=self._clock.difference_s,
         )
         for event in events:
             if isinstance(event, Subscribed | KeptAlive):
@@ -363,6 +378,8 @@ class _Watch:
         changes = [event for event in events if isinstance(event, _CALL_EVENTS)]
         if changes:
             self._apply(lambda: self._shared.book.apply(self._name, changes))
+            if self._details is not None:
+                self._details.note(told)
         if told or unrecognised:
             self._count_on()
 

@@ -18,7 +18,7 @@ from recmon.domain.events import (
     SnapshotEnded,
 )
 from recmon.errors import AuthenticationFailed, RecmonError
-from recmon.net.exchange import list_ongoing
+from recmon.net.exchange import ask_for_calls
 from recmon.services.queries import HistoryQueries
 from recmon.vendors.base import EventSource, Now
 
@@ -116,7 +116,7 @@ def ongoing_lister(
 
     async def ask() -> Sequence[CallFacts] | None:
         if source is not None and source.make_ongoing is not None:
-            return await list_ongoing(server, source, source.make_ongoing(), now=now)
+            return await ask_for_calls(server, source, source.make_ongoing(), now=now)
         if await queries.flows(server) is None:
             return None
         return await queries.run(server, lambda flows: flows.ongoing_calls(now))

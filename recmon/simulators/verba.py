@@ -15,7 +15,15 @@ from typing import Literal, Self
 
 from lxml import etree
 
-from recmon.simulators.verba_documents import Form, answer, call_list, keepalive, notification, refusal
+from recmon.simulators.verba_documents import (
+    Form,
+    answer,
+    call_details,
+    call_list,
+    keepalive,
+    notification,
+    refusal,
+)
 from recmon.simulators.verba_records import cdr_fields
 
 __all__ = ["Form", "VerbaFaults", "VerbaSimulator", "cdr_fields"]
@@ -70,6 +78,8 @@ class VerbaSimulator:
         faults: what goes wrong from now on.
         received: every request that arrived, in order, as bytes.
         ongoing_request: see below; may be changed.
+        detail_request: see below; may be changed.
+        details: by call id, fields that only the details of a call tell, beside those it was begun with.
         accepted: connections accepted so far.
         keepalive_s: interval of keep-alives, from the next one on.
 
@@ -81,6 +91,7 @@ class VerbaSimulator:
         form: how calls are told.
         ongoing_request: type of the request that is answered with the calls that go on; empty: there is none.
             The vendor's own name for it is not known (verba.md 3.4), and the form of the answer is a guess.
+        detail_request: type of the request that is answered with the record of a call that goes on; likewise.
     """
 
     def __init__(
@@ -92,6 +103,7 @@ class VerbaSimulator:
         *,
         form: Form = Form.EVENT,
         ongoing_request: str = "",
+        detail_request: str = "",
     ) -> None:
         self.faults = faults or VerbaFaults()
         self.received: list[bytes] = []
@@ -101,6 +113,8 @@ class VerbaSimulator:
         self._port = port
         self._form = form
         self.ongoing_request = ongoing_request
+        self.detail_request = detail_request
+        self.details: dict[str, Mapping[str, str]] = {}
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._ongoing: dict[str, Mapping[str, str]] = {}
@@ -187,6 +201,11 @@ class VerbaSimulator:
     def ongoing(self) -> tuple[Mapping[str, str], ...]:
         """Return the records of the calls that go on."""
         return tuple(self._ongoing.values())
+
+    def details_of(self, call_id: str) -> Mapping[str, str] | None:
+        """Return all that is known of a call that goes on, or None where it is not known."""
+        fields = self._ongoing.get(call_id)
+        return None if fields is None else {**fields, **self.details.get(call_id, {})}
 
     def framed(self, document: str) -> bytes:
         """Return a document as it goes over the wire."""
@@ -311,10 +330,14 @@ class _Connection(asyncio.Protocol):
         elif request_type == "GetManagementSummary":
             self._send_document(answer(request_type, request_id))
         elif request_type and request_type == self._simulator.ongoing_request:
-            self._send_document(call_list(request_type, request_id, self._simulator.ongoing()))
-            if self._transport is not None:
-                # A server may close after such an answer (verba.md 3.4).
-                self._transport.close()
+            self._send_last(call_list(request_type, request_id, self._simulator.ongoing()))
+        elif request_type and request_type == self._simulator.detail_request:
+            call = element.find("Call")
+            fields = None if call is None else self._simulator.details_of(str(call.get("id") or ""))
+            if fields is None:
+                self._send_last(refusal(request_type, request_id, "2", "Unknown call"))
+            else:
+                self._send_last(call_details(request_type, request_id, fields))
         else:
             self._send_document(refusal(request_type, request_id, "2", f"Unknown request {request_type}"))
 
@@ -347,6 +370,12 @@ class _Connection(asyncio.Protocol):
     def _interval(self) -> str:
         told = self._simulator.faults.keepalive_time
         return f"{self._simulator.keepalive_s:g}" if told is None else told
+
+    def _send_last(self, document: str) -> None:
+        """Answer and close: a server may close after such an answer (verba.md 3.4)."""
+        self._send_document(document)
+        if self._transport is not None:
+            self._transport.close()
 
     def _send_document(self, document: str) -> None:
         self.send(self._simulator.framed(document))

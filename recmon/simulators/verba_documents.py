@@ -93,6 +93,15 @@ def call_list(request_type: str, request_id: str, records: Iterable[Mapping[str,
     )
 
 
+def call_details(request_type: str, request_id: str, fields: Mapping[str, str]) -> str:
+    """Return the answer to a request for one call's details: its record as `verbacdr` (verba.md 3.4, 4.2)."""
+    return (
+        f'{DECLARATION}<VerbaApi>\n  <Response code="0">\n'
+        f"    <Request type={quoteattr(request_type)} id={quoteattr(request_id)}/>\n"
+        f"    <verbacdr>\n{_elements(fields, 6)}    </verbacdr>\n  </Response>\n</VerbaApi>"
+    )
+
+
 def refusal(request_type: str, request_id: str, code: str, text: str) -> str:
     """Return the answer to a request that was refused (verba.md 2.2, the probable intent)."""
     return (

@@ -41,7 +41,6 @@ CHECK_AT_ONCE_BYTES = 32 * 1024 * 1024
 
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
 _WORDS: tuple[tuple[tuple[type[apsw.Error], ...], str], ...] = (
-    (_DAMAGED, "the database is damaged"),
     (
         (apsw.BusyError, apsw.LockedError),
         f"another program has locked the database for over {BUSY_TIMEOUT_S:g} s",
@@ -104,7 +103,9 @@ class Database:
                 self._set_aside("found in an earlier run")
             try:
                 self._writer = _open_writer(self.path, self._migrations)
-            except _DAMAGED as error:
+            except apsw.Error as error:
+                if not _is_damage(error):
+                    raise
                 self._set_aside(str(error))
                 self._writer = _open_writer(self.path, self._migrations)
             self._connections = [_connect(self.path, is_reader=True) for _ in range(READERS + 1)]
@@ -301,7 +302,7 @@ class Database:
         self._add_problem(DatabaseSetAside(str(self.path), reason, aside))
 
     def _translated(self, error: apsw.Error) -> StoreError:
-        if isinstance(error, _DAMAGED):
+        if _is_damage(error):
             try:
                 _damage_mark(self.path).touch()
             except OSError as failure:
@@ -313,8 +314,18 @@ class Database:
 
 def translated(error: apsw.Error, path: Path) -> StoreError:
     """Return a database error in words."""
-    words = next((words for types, words in _WORDS if isinstance(error, types)), "the database failed")
+    if _is_damage(error):
+        words = "the database is damaged"
+    else:
+        words = next((words for types, words in _WORDS if isinstance(error, types)), "the database failed")
     return StoreError(str(path), f"{words} ({error})")
+
+
+def _is_damage(error: apsw.Error) -> bool:
+    # A header that names a format no SQLite knows comes as a general error; only its text tells it apart.
+    return isinstance(error, _DAMAGED) or (
+        isinstance(error, apsw.SQLError) and "unsupported file format" in str(error)
+    )
 
 
 def _connect(path: Path, *, is_reader: bool = False) -> apsw.Connection:

@@ -155,6 +155,18 @@ def span(seconds: float) -> str:
     return f"{whole // 86400} days"
 
 
+def exact_span(seconds: float, units: int = 4) -> str:
+    """Return a length of time to the second: "2 h", "1 day 3 s"; only its largest units where fewer are wanted."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    parts = [(counted(days, "day", "days"), days), (f"{hour} h", hour), (f"{minute} min", minute)]
+    parts.append((f"{second} s", second))
+    largest = next((place for place, (_, count) in enumerate(parts) if count), len(parts) - 1)
+    shown = [text for text, count in parts[largest : largest + units] if count]
+    return " ".join(shown) or "0 s"
+
+
 def size(count: int | None) -> str:
     """Return "812 bytes", "1.4 MB"; a dash where it is not known."""
     if count is None:

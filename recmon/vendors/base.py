@@ -45,8 +45,8 @@ class EventCodec(Protocol):
         """Return queued bytes, once."""
 
 
-class OngoingQuestion(Protocol):
-    """Asks for the calls that go on, on a connection of its own. Fed any split of the stream."""
+class CallsQuestion(Protocol):
+    """Asks for calls, on a connection of its own. Fed any split of the stream."""
 
     @property
     def request(self) -> bytes:
@@ -81,13 +81,16 @@ class EventSource:
         make_codec: makes the codec for one connection.
         make_ongoing: makes the question for the calls that go on, for one further connection; None where
             the server is not asked in this way.
+        make_details: makes the question for all that the server knows of a call, given what it told so far,
+            for one further connection; None likewise.
     """
 
     host: str
     port: int
     tls: TlsOptions | None
     make_codec: Callable[[], EventCodec]
-    make_ongoing: Callable[[], OngoingQuestion] | None = None
+    make_ongoing: Callable[[], CallsQuestion] | None = None
+    make_details: Callable[[CallFacts], CallsQuestion] | None = None
 
 
 @dataclass(frozen=True, slots=True)

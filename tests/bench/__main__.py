@@ -12,9 +12,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import events, sound, start
+from tests.bench import codec, events, sound, start
 
 BENCHMARKS: Mapping[str, Callable[[], Mapping[str, float]]] = {
+    "codec": codec.measure,
     "events": events.measure,
     "start": start.measure,
     "sound": sound.measure,

@@ -15,6 +15,9 @@ RATE = 1000
 SECONDS = 20
 FURTHER_RATES = (2000, 4000, 8000)
 STALL_LIMIT_MS = 100.0
+BURST = 20_000
+"""Events that a single server sends at once."""
+BURST_S = 0.02
 
 
 def measure() -> Mapping[str, float]:
@@ -33,6 +36,10 @@ def measure() -> Mapping[str, float]:
         if not _is_good(result):
             break
         figures["events_per_s_max"] = float(rate)
+    burst = _run(BURST / BURST_S, BURST_S, servers=1)
+    figures["burst_lost"] = burst["sent"] / 2 - burst["ended"]
+    figures["burst_stall_ms"] = burst["stall_ms"]
+    figures["burst_rss_growth_mb"] = burst["rss_growth_mb"]
     return figures
 
 
@@ -41,13 +48,13 @@ def _is_good(result: Mapping[str, float]) -> bool:
     return nothing_lost and result["stall_ms"] <= STALL_LIMIT_MS
 
 
-def _run(rate: float, seconds: float) -> dict[str, Any]:
+def _run(rate: float, seconds: float, servers: int = SERVERS) -> dict[str, Any]:
     load = subprocess.Popen(
         [
             sys.executable,
             "-m",
             "tests.bench.load",
-            f"--servers={SERVERS}",
+            f"--servers={servers}",
             f"--rate={rate}",
             f"--seconds={seconds}",
         ],

@@ -25,6 +25,7 @@ from recmon.paths import DataDir
 from recmon.ui import application
 from recmon.ui.main_window import MainWindow
 from recmon.ui.panes.call_delegate import CallDelegate
+from tests.bench.processes import rss_mb
 
 TICK_MS = 10
 CATCH_UP_S = 30.0
@@ -40,13 +41,14 @@ class _Meter:
         self._seen: set[str] = set()
         self._last_tick = 0.0
         self._is_on = False
-        self._cpu_s = 0.0
+        self._cpu_s = self._rss_mb = 0.0
         self._begun = 0.0
 
     def begin(self) -> None:
         self._is_on = True
         self._last_tick = self._begun = time.monotonic()
         self._cpu_s = _cpu_s()
+        self._rss_mb = rss_mb()
 
     def tick(self) -> None:
         now = time.monotonic()
@@ -71,6 +73,7 @@ class _Meter:
             "painted": len(ordered),
             "stall_ms": self.stall_ms,
             "ended": self.ended,
+            "rss_growth_mb": rss_mb() - self._rss_mb,
             "cpu_percent": (_cpu_s() - self._cpu_s) / spent_s * 100,
         }
 

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench.processes import rss_mb
+
 
 def main() -> None:
     """Show a window, print when it was painted and what memory it takes, and leave."""
@@ -48,7 +50,7 @@ def _full(note: Any, figures: dict[str, float], data: Path, settings: Path) -> N
 
         def _leave(self) -> None:
             note("ready_ms")
-            figures["rss_mb"] = _rss_mb()
+            figures["rss_mb"] = rss_mb()
             self._window.close()
 
     attach, make = MainWindow.attach, MainWindow.__init__
@@ -80,7 +82,7 @@ def _bare(note: Any, figures: dict[str, float]) -> None:
 
     def painted() -> None:
         note("painted_ms")
-        figures["rss_mb"] = _rss_mb()
+        figures["rss_mb"] = rss_mb()
         application.quit()
 
     application = QApplication([])
@@ -91,13 +93,6 @@ def _bare(note: Any, figures: dict[str, float]) -> None:
     window.resize(1400, 880)
     window.show()
     application.exec()
-
-
-def _rss_mb() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 if __name__ == "__main__":

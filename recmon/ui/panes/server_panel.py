@@ -12,7 +12,7 @@ from recmon.services.monitor import LinkState
 from recmon.ui import text as words
 from recmon.ui.notifier import Notice
 from recmon.ui.panes.labels import ElidedLabel
-from recmon.ui.panes.server_rows import ServerRow, history_words, next_try, server_line
+from recmon.ui.panes.server_rows import ServerRow, clock_words, history_words, next_try, server_line
 
 _WIDTH = 380
 
@@ -40,6 +40,7 @@ class ServerPanel(QFrame):
         self._title = ElidedLabel("heading")
         self._vendor = ElidedLabel("quiet")
         self._values: dict[str, QLabel] = {}
+        self._clock = _wrapped("quiet")
         self._what = _wrapped("")
         self._what_helps = _wrapped("quiet")
         self._retry = QPushButton("Try now")
@@ -82,6 +83,7 @@ class ServerPanel(QFrame):
             if self._values[name].text() != value:
                 self._values[name].setText(value)
         for label, text in (
+            (self._clock, clock_words(status)),
             (self._what, "" if notice is None else notice.text),
             (self._what_helps, "" if notice is None else notice.help),
         ):
@@ -99,6 +101,10 @@ class ServerPanel(QFrame):
     def value(self, name: str) -> str:
         """Return what the panel says beside a name."""
         return self._values[name].text()
+
+    def clock_text(self) -> str:
+        """Return what the panel says of the server's clock; empty where it says nothing."""
+        return self._clock.text()
 
     def _place(self) -> None:
         grid = QGridLayout()
@@ -128,6 +134,7 @@ class ServerPanel(QFrame):
         column.addWidget(self._title)
         column.addWidget(self._vendor)
         column.addLayout(grid)
+        column.addWidget(self._clock)
         column.addWidget(self._what)
         column.addWidget(self._what_helps)
         column.addLayout(buttons)

@@ -121,6 +121,8 @@ def server_line(row: ServerRow, now: datetime) -> ServerLine:
                 if _tells_history(row)
                 else _last_event(status, now)
             )
+            if behind := _clock_behind(status, 2):
+                age = f"{age} · clock {behind.removesuffix(' of')}"
             return ServerLine(Mark.DOT, "live", f"{row.live_calls:,} live", age)
         case LinkState.CONNECTING:
             return ServerLine(Mark.DASHED, "quiet", "connecting", for_how_long, reason)
@@ -135,6 +137,24 @@ def server_line(row: ServerRow, now: datetime) -> ServerLine:
             return ServerLine(Mark.CROSS, "bad", "not watched", f"{for_how_long} · {rest}", reason)
         case _:
             return ServerLine(Mark.RING, "quiet", "stopped", for_how_long, reason)
+
+
+CLOCK_SHOWN_S = 2.0
+"""Smaller differences of clocks are not worth words: messages take their time too."""
+
+
+def clock_words(status: ServerStatus) -> str:
+    """Say how far a server's clock is from this computer's; empty where it agrees, or nothing tells."""
+    behind = _clock_behind(status, 4)
+    return f"Its clock is {behind} this computer's; times of its calls are by its clock." if behind else ""
+
+
+def _clock_behind(status: ServerStatus, units: int) -> str:
+    difference_s = status.clock_difference_s
+    if difference_s is None or abs(difference_s) <= CLOCK_SHOWN_S:
+        return ""
+    side = "behind" if difference_s < 0 else "ahead of"
+    return f"{words.exact_span(abs(difference_s), units)} {side}"
 
 
 def next_try(status: ServerStatus, now: datetime) -> str:

@@ -7,15 +7,16 @@ from datetime import tzinfo
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrSection
+from recmon.domain.events import CallFacts
 from recmon.domain.legs import Leg
 from recmon.domain.recordings import LocatorKind
 from recmon.vendors.base import (
     ArchiveReader,
+    CallsQuestion,
     CheckedPlace,
     EventCodec,
     EventSource,
     HistoryFlows,
-    OngoingQuestion,
     RecordingFlows,
     Reveal,
 )
@@ -41,19 +42,26 @@ class VerbaAdapter:
 
             return VerbaCodec(events, zone)
 
-        def make_ongoing() -> OngoingQuestion:
+        def make_ongoing() -> CallsQuestion:
             # As above.
-            from recmon.vendors.verba.ongoing import OngoingCalls
+            from recmon.vendors.verba.questions import ongoing_calls
 
-            return OngoingCalls(events, zone)
+            return ongoing_calls(events, zone)
+
+        def make_details(told: CallFacts) -> CallsQuestion:
+            # As above.
+            from recmon.vendors.verba.questions import call_details
+
+            return call_details(events, zone, told)
 
         return EventSource(
             events.host,
             events.port,
             events.tls_options,
             make_codec,
-            # No name of this request is documented: it is the settings that know it (verba.md 3.4).
+            # No names of these requests are documented: it is the settings that know them (verba.md 3.4).
             make_ongoing if events.ongoing_request else None,
+            make_details if events.detail_request else None,
         )
 
     def recording_flows(self, options: VerbaOptions, server: str, reveal: Reveal) -> RecordingFlows | None:

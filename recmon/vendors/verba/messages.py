@@ -114,6 +114,15 @@ def list_request(request_type: str, request_id: str, terminator: str) -> bytes:
     ).encode() + TERMINATORS[terminator]
 
 
+def details_request(request_type: str, request_id: str, call_id: str, terminator: str) -> bytes:
+    """Return a request for what the server knows of one call (verba.md 3.4)."""
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<VerbaApi>\n'
+        f'  <Request type={quoteattr(request_type)} id="{request_id}">\n'
+        f"    <Call id={quoteattr(call_id)}/>\n  </Request>\n</VerbaApi>"
+    ).encode() + TERMINATORS[terminator]
+
+
 def read_calls(root: Element) -> tuple[Notification, ...]:
     """Return every call in the answer to such a request: each `Call` with an id and each `verbacdr`.
 

@@ -12,7 +12,7 @@ from line_server import LineServer, line_source, utc_now
 from recmon.domain.calls import ServerId
 from recmon.domain.events import CallFacts
 from recmon.errors import ConnectFailed, ConnectionLost, IdleTimeout, MalformedMessage
-from recmon.net.exchange import list_ongoing
+from recmon.net.exchange import ask_for_calls
 
 EAST = ServerId("east")
 Run = Callable[..., Any]
@@ -36,7 +36,7 @@ class Words:
 
 
 async def ask(port: int, **values: Any) -> tuple[CallFacts, ...]:
-    return await list_ongoing(EAST, line_source(port), Words(), now=utc_now, **values)
+    return await ask_for_calls(EAST, line_source(port), Words(), now=utc_now, **values)
 
 
 def test_the_list_is_returned_and_the_connection_closed(run: Run) -> None:

@@ -224,11 +224,13 @@ def damage(path: Path, how: str) -> None:
         "zeros": data[:4096] + bytes(4096 * 8) + data[4096 * 9 :],
         "noise": data[:middle] + os.urandom(4096) + data[middle + 4096 :],
         "header": b"\xff" * 100 + data[100:],
+        # The number of the schema's format (sqlite.org/fileformat2.html, 1.3.10), where 4 is the highest.
+        "format": data[:44] + (5).to_bytes(4, "big") + data[48:],
     }[how]
     path.write_bytes(changed)
 
 
-@pytest.mark.parametrize("how", ["text", "short", "half", "zeros", "noise", "header"])
+@pytest.mark.parametrize("how", ["text", "short", "half", "zeros", "noise", "header", "format"])
 def test_a_damaged_file_is_moved_aside_and_never_deleted(path: Path, how: str) -> None:
     database = opened(path)
     put(database, *range(200))

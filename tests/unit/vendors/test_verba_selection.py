@@ -14,7 +14,7 @@ from recmon.domain.events import CallEnded, CallFacts, CallStarted, CallUpdated,
 from recmon.errors import MalformedMessage, ProtocolError, RequestRefused, UnexpectedMessage
 from recmon.settings.model import Secret, SecretRef
 from recmon.simulators.verba_documents import Form, answer, call_list, keepalive, notification, refusal
-from recmon.vendors.base import EventCodec, OngoingQuestion
+from recmon.vendors.base import CallsQuestion, EventCodec
 from recmon.vendors.verba import ADAPTER
 from recmon.vendors.verba.options import EventsOptions, HttpOptions, VerbaOptions
 from recmon.vendors.verba.selection import SelectedCalls
@@ -35,7 +35,7 @@ def codec(**values: Any) -> EventCodec:
     return made
 
 
-def question(**values: Any) -> OngoingQuestion:
+def question(**values: Any) -> CallsQuestion:
     source = ADAPTER.event_source(VerbaOptions(options(ongoing_request="ListCalls", **values)), UTC)
     assert source is not None
     assert source.make_ongoing is not None
