@@ -5,8 +5,12 @@ Nothing heavy is imported here: PortAudio and numpy come in with the first `open
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -152,6 +156,7 @@ class SoundDeviceOutput:
 
     def _load(self) -> ModuleType:
         if self._library is None:
+            _silence_alsa()
             try:
                 # Loads PortAudio and looks at all devices, which takes too long for the program's start.
                 import sounddevice
@@ -189,6 +194,30 @@ class SoundDeviceOutput:
             self._callback.is_running = False
             stream.abort(ignore_errors=True)
             stream.close(ignore_errors=True)
+
+
+@cache
+def _silence_alsa() -> object:
+    """Keep ALSA from writing lines such as "underrun occurred" to the terminal, until the program ends.
+
+    Nothing is lost: failures come as PortAudio's errors, and underruns are counted.
+
+    Returns:
+        What ALSA calls instead; it has to stay alive, which the cache sees to. None without ALSA.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        set_error_handler = ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler
+    except (OSError, AttributeError):
+        return None
+    # File, line, function, error code and text; the values for the text, which follow, are not looked at.
+    texts, number = ctypes.c_char_p, ctypes.c_int
+    ignore = ctypes.CFUNCTYPE(None, texts, number, texts, number, texts)(lambda *told: None)
+    set_error_handler(ignore)
+    # What is registered first is called last: when PortAudio has stopped, and before Python is taken down.
+    atexit.register(set_error_handler, None)
+    return ignore
 
 
 def _accepted_rate(library: ModuleType, device: dict[str, Any], sample_rate: int) -> int:

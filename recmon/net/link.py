@@ -307,8 +307,13 @@ async def _open_first(
             raise
         except OSError as error:
             failure = error
-        else:
+            continue
+        try:
             _probe_when_idle(transport.get_extra_info("socket"))
+        except OSError as error:  # some systems refuse options of a connection that the peer has reset
+            stream.close()
+            failure = error
+        else:
             return stream
     raise failure
 

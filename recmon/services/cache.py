@@ -175,7 +175,10 @@ class PartFile:
             told = error if isinstance(error, RecmonError) else DownloadInterrupted("the download was ended")
             file.fail(told)
             file.close()
-            file.path.unlink(missing_ok=True)
+            # What cannot be deleted, as on Windows a part that is played, goes at the next start; what
+            # led here is the error to tell.
+            with suppress(OSError):
+                file.path.unlink(missing_ok=True)
 
     def _made(self) -> GrowingFile:
         if self._file is None:

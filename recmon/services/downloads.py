@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -223,7 +223,7 @@ class DownloadService:
             work = partial(self._open_file, download)
         else:
             site = self._sites.setdefault(ref.server, _Site(self._now))
-            work = partial(self._fetch_in_turn, download, site, site.refusals)
+            work = partial(self._fetch_patiently, download, site, site.refusals)
         task = self._group.create_task(self._run(work))
         self._running[ref] = (download, task)
         self._tasks.add(task)
@@ -296,6 +296,14 @@ class DownloadService:
         download._begin(file)
         return path
 
+    async def _fetch_patiently(self, download: Download, site: _Site, refusals: int) -> Path:
+        for wait_s in self._postponed_waits_s:
+            with suppress(DownloadPostponed):
+                return await self._fetch_in_turn(download, site, refusals)
+            # Without a slot: what was postponed must not keep the server's other recordings waiting.
+            await asyncio.sleep(wait_s)
+        return await self._fetch_in_turn(download, site, refusals)
+
     async def _fetch_in_turn(self, download: Download, site: _Site, refusals: int) -> Path:
         client, source = await site.prepare(download.ref.server, self._sources, self._limits)
         async with site.turn(refusals):
@@ -304,22 +312,17 @@ class DownloadService:
     async def _fetch(
         self, download: Download, site: _Site, client: HttpClient, source: RecordingFlows
     ) -> Path:
-        waits = iter(self._postponed_waits_s)
-        while True:
-            part = self._cache.new_part(download.ref)
-            try:
-                flow = source.download(download.ref.locator, self._now)
-                await client.download(flow, _Arrival(part, download))
-                site.accept()
-                return await asyncio.to_thread(part.keep)
-            except BaseException as error:
-                await asyncio.to_thread(part.discard, error)
-                if isinstance(error, AuthenticationFailed):
-                    site.refuse(error)
-                wait_s = next(waits, None) if isinstance(error, DownloadPostponed) else None
-                if wait_s is None:
-                    raise
-            await asyncio.sleep(wait_s)
+        part = self._cache.new_part(download.ref)
+        try:
+            flow = source.download(download.ref.locator, self._now)
+            await client.download(flow, _Arrival(part, download))
+            site.accept()
+            return await asyncio.to_thread(part.keep)
+        except BaseException as error:
+            await asyncio.to_thread(part.discard, error)
+            if isinstance(error, AuthenticationFailed):
+                site.refuse(error)
+            raise
 
 
 class _Site:

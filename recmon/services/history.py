@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,10 @@ from recmon.domain.events import (
 from recmon.domain.lines import read_call_lines
 from recmon.domain.query import Query
 from recmon.errors import CallNotFound, StoreError
+from recmon.logs import printable
 from recmon.publisher import Publisher
 from recmon.store.calls import CallStore
-from recmon.store.database import Connection, Database
+from recmon.store.database import Connection, Database, is_of_job
 from recmon.store.journal import Journal, JournalEntry, MessageKind
 from recmon.vendors.base import Now
 
@@ -54,6 +56,8 @@ CLOSE_S = 5.0
 """How long closing goes on trying to store what is held."""
 
 KEPT_PROBLEMS = 20
+KEPT_REFUSED = 1_000
+"""Records that cannot be stored are told once; so many are kept in mind."""
 
 _KINDS = {
     CallStarted: MessageKind.STARTED,
@@ -121,7 +125,8 @@ class HistoryService:
         database: open; stays open until after this is left.
         now: the clock, aware UTC.
         takes_over: whether this program is the one that watches the servers: then calls that are still
-            stored as ongoing were left behind by a run that died, and become lost.
+            stored as ongoing were left behind by an earlier run, and are lost until their server tells of
+            them again.
 
     Attributes:
         stored: calls as they are stored now, after every commit.
@@ -141,6 +146,7 @@ class HistoryService:
         self._closing = asyncio.Event()
         self._in_trouble = False
         self._dropped = 0
+        self._refused: deque[str] = deque(maxlen=KEPT_REFUSED)
         self._group = asyncio.TaskGroup()
 
     async def __aenter__(self) -> HistoryService:
@@ -252,8 +258,15 @@ class HistoryService:
         now = self._now()
 
         def store(connection: Connection) -> list[tuple[Call, bool]]:
-            # They were first heard of now, unless they tell when.
-            heard = [call if call.received_at else replace(call, received_at=now) for call in calls]
+            # They were first heard of now, unless they tell when. That one goes on is no server's word now.
+            heard = [
+                replace(
+                    call,
+                    received_at=call.received_at or now,
+                    is_confirmed=call.is_confirmed and call.state.is_over,
+                )
+                for call in calls
+            ]
             return CallStore(connection).store(heard, now)
 
         stored = await self._database.write(store)
@@ -292,17 +305,19 @@ class HistoryService:
         calls = [self._calls.popitem(last=False)[1] for _ in range(min(BATCH, len(self._calls)))]
         messages = [self._messages.popleft() for _ in range(min(BATCH, len(self._messages)))]
         now = self._now()
+        trouble: StoreError | None = None
         try:
-            stored = await self._database.write(lambda connection: _keep(connection, calls, messages, now))
-        except StoreError as error:
-            for call in reversed(calls):
-                # What came in the meantime is newer.
-                if call.key not in self._calls:
-                    self._calls[call.key] = call
-                    self._calls.move_to_end(call.key, last=False)
-            self._messages.extendleft(reversed(messages))
+            stored = await self._database.write(partial(_keep, calls=calls, messages=messages, now=now))
+        except Exception as error:  # also a fault in the work on one of them: it must not end the storing
+            if isinstance(error, StoreError) and not is_of_job(error):
+                self._hold(calls, messages)
+                stored, trouble = [], error
+            else:
+                stored, trouble = await self._store_singly(calls, messages, now)
+        if trouble is not None:
+            self._publish(stored)
             if not self._in_trouble:
-                self._tell(error)
+                self._tell(trouble)
             self._in_trouble = True
             return False
         self._in_trouble = False
@@ -313,6 +328,60 @@ class HistoryService:
             self._dropped = 0
         self._publish(stored)
         return True
+
+    async def _store_singly(
+        self, calls: Sequence[Call], messages: Sequence[JournalEntry], now: datetime
+    ) -> tuple[list[tuple[Call, bool]], StoreError | None]:
+        """Store what can be stored of a batch; what never can is told and passed over, the rest is held on.
+
+        Returns:
+            What is stored now, and why something is held on.
+        """
+        jobs = [partial(_keep, calls=(), messages=(message,), now=now) for message in messages]
+        jobs += [partial(_keep, calls=(call,), messages=(), now=now) for call in calls]
+        outcomes = await asyncio.gather(*map(self._database.write, jobs), return_exceptions=True)
+        stored: list[tuple[Call, bool]] = []
+        held_calls: list[Call] = []
+        held_messages: list[JournalEntry] = []
+        trouble: StoreError | None = None
+        records: list[Call | JournalEntry] = [*messages, *calls]
+        for record, outcome in zip(records, outcomes, strict=True):
+            if not isinstance(outcome, BaseException):
+                stored += outcome
+            elif isinstance(outcome, StoreError) and not is_of_job(outcome):
+                trouble = outcome
+                if isinstance(record, Call):
+                    held_calls.append(record)
+                else:
+                    held_messages.append(record)
+            else:
+                self._tell_refused(record, outcome)
+        self._hold(held_calls, held_messages)
+        return stored, trouble
+
+    def _hold(self, calls: Sequence[Call], messages: Sequence[JournalEntry]) -> None:
+        for call in reversed(calls):
+            # What came in the meantime is newer.
+            if call.key not in self._calls:
+                self._calls[call.key] = call
+                self._calls.move_to_end(call.key, last=False)
+        self._messages.extendleft(reversed(messages))
+
+    def _tell_refused(self, record: Call | JournalEntry, error: BaseException) -> None:
+        if isinstance(record, Call):
+            name = f"the call {printable(str(record.key))}"
+        else:
+            name = f"a message of the server {printable(record.server)}"
+        if name in self._refused:
+            return
+        self._refused.append(name)
+        why = error.detail if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"
+        self._tell(
+            self._failure(
+                f"{name} could not be stored and is left out; all others are kept ({printable(why)})"
+            ),
+            error,
+        )
 
     def _drop_excess(self) -> None:
         while len(self._messages) > HELD_MESSAGES:
@@ -330,8 +399,8 @@ class HistoryService:
     def _failure(self, detail: str) -> StoreError:
         return StoreError(str(self._database.path), detail)
 
-    def _tell(self, problem: StoreError) -> None:
-        _log.error("%s", problem)
+    def _tell(self, problem: StoreError, cause: BaseException | None = None) -> None:
+        _log.error("%s", problem, exc_info=cause)
         self._problems.append(problem)
         self._loop.call_soon(self.failed.publish, problem)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -159,9 +160,21 @@ class _LiveSink:
         self._path = folder / f"live.{os.getpid()}-{secrets.token_hex(4)}.part"
         self._opened = opened
         self._file: GrowingFile | None = None
+        self._is_closed = False
+        self._closing = threading.Lock()
 
     async def begin(self, start: BodyStart) -> None:
-        self._file = await asyncio.to_thread(partial(GrowingFile, self._path, is_endless=True))
+        await asyncio.to_thread(self._create)
+
+    def _create(self) -> None:
+        file = GrowingFile(self._path, is_endless=True)
+        with self._closing:
+            if not self._is_closed:
+                self._file = file
+                return
+        # A thread cannot be cancelled: listening may have ended while this one made the file.
+        file.close()
+        self._delete()
 
     async def write(self, data: bytes) -> None:
         if self._file is None:
@@ -176,11 +189,16 @@ class _LiveSink:
 
     def close(self, failure: RecmonError) -> None:
         """Let go of the file; readers of an unfinished one get the failure behind its last byte."""
+        with self._closing:
+            self._is_closed = True
         if self._file is None:
             return
         if not self._file.is_finished:
             self._file.fail(failure)
         self._file.close()
+        self._delete()
+
+    def _delete(self) -> None:
         # On Windows a file that is read cannot be deleted; the cache does so at the next start.
         with suppress(OSError):
             self._path.unlink(missing_ok=True)

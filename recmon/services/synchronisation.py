@@ -285,8 +285,14 @@ class _ServerSync:
                 await self._bring_window(flows, TimeWindow(window.begin, middle), 0)
                 return
             await self._take(flows, page.calls)
-            if page.is_last or page.next_first <= first_row:
+            if page.is_last:
                 return
+            if page.next_first <= first_row:
+                # Where the rest is cannot be known: the span is not complete.
+                raise UnexpectedMessage(
+                    f"a search was not at its end, but led no further than row {first_row}: "
+                    "the server seems to go in circles"
+                )
             known.update(facts.native_id for facts in page.calls)
             first_row = page.next_first
             point = ResumePoint(TimeSpan(window.begin, window.end), first_row)

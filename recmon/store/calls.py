@@ -142,15 +142,20 @@ class CallStore:
     def _update(self, old_id: int, new_id: int, call: Call, before: Call, when: datetime) -> None:
         values = _searched(call, when)
         known = _searched(before, when)
-        words_changed = _words(values) != _words(known)
-        if before.state.is_over and (old_id != new_id or words_changed):
+        # Only calls that are over are in the index of words.
+        is_indexed_anew = (new_id, call.state.is_over, _words(values)) != (
+            old_id,
+            before.state.is_over,
+            _words(known),
+        )
+        if before.state.is_over and is_indexed_anew:
             self._connection.execute("DELETE FROM call_words WHERE rowid = ?", (old_id,))
         self._connection.execute(_UPDATE, (new_id, *values, old_id))
         details = _details(call)
         if details != _details(before):
             sql = "UPDATE call_details SET recordings = ?, tags = ?, cdr = ? WHERE call_id = ?"
             self._connection.execute(sql, (*details, new_id))
-        if not before.state.is_over or old_id != new_id or words_changed:
+        if is_indexed_anew:
             self._index(new_id, values)
 
     def _index(self, call_id: int, values: tuple[Any, ...]) -> None:

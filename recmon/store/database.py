@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +52,7 @@ _WORDS: tuple[tuple[tuple[type[apsw.Error], ...], str], ...] = (
     ((apsw.IOError,), "the disk reported an error"),
     ((apsw.InterruptError,), "stopped"),
 )
+_REFUSED = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError)
 
 
 class Database:
@@ -80,7 +82,7 @@ class Database:
         self._connections: list[apsw.Connection] = []
         self._free: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._reading: dict[object, threading.Event] = {}
+        self._reading: set[threading.Event] = set()
         self._is_open = False
 
     async def __aenter__(self) -> Database:
@@ -162,16 +164,21 @@ class Database:
         Raises:
             StoreError: the database cannot be read, or was closed meanwhile.
         """
-        token = object()
-        try:
-            future = self._readers.submit(self._read, job, token)
-        except RuntimeError as error:
-            raise StoreError(str(self.path), "the database was closed") from error
+        stopped = threading.Event()
+        with self._lock:
+            if not self._is_open:
+                raise StoreError(str(self.path), "the database was closed")
+            # Known before a thread takes it up: neither a cancelling nor a closing comes too early for it.
+            self._reading.add(stopped)
+            future = self._readers.submit(self._read, job, stopped)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            self._stop(token)
+            stopped.set()
             raise
+        finally:
+            with self._lock:
+                self._reading.discard(stopped)
 
     def close(self) -> None:
         """Do what was submitted, stop running queries and close the file; blocks. Safe to call twice."""
@@ -180,21 +187,19 @@ class Database:
                 return
             self._is_open = False
             self._jobs.put(None)
-            for stopped in self._reading.values():
+            for stopped in self._reading:
                 stopped.set()
         for thread in self._threads:
             thread.join()
-        self._readers.shutdown(cancel_futures=True)
+        self._readers.shutdown()
         for connection in (*self._connections, self._writer):
             connection.close()
 
-    def _read(self, job: Job[T], token: object) -> T:
+    def _read(self, job: Job[T], stopped: threading.Event) -> T:
         connection = self._free.get()
         try:
-            with self._lock:
-                if not self._is_open:
-                    raise StoreError(str(self.path), "the database was closed")
-                stopped = self._reading[token] = threading.Event()
+            if stopped.is_set():
+                raise StoreError(str(self.path), "the database was closed")
             # Asked in the middle of a query. An interrupt would be lost between two statements.
             connection.set_progress_handler(stopped.is_set, STEPS_BETWEEN_LOOKS)
             connection.execute("BEGIN")
@@ -203,18 +208,12 @@ class Database:
             raise self._translated(error) from error
         finally:
             connection.set_progress_handler(None)
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            with self._lock:
-                self._reading.pop(token, None)
+            # Where this fails, the next job fails at its beginning and tries it again.
+            with suppress(apsw.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
             self._free.put(connection)
         return result
-
-    def _stop(self, token: object) -> None:
-        with self._lock:
-            stopped = self._reading.get(token)
-            if stopped is not None:
-                stopped.set()
 
     def _write_jobs(self) -> None:
         while True:
@@ -238,16 +237,25 @@ class Database:
                 results.append(self._run_job(job))
             self._writer.execute("COMMIT")
         except apsw.Error as error:
-            failure = self._translated(error)
-            failure.__cause__ = error
+            failure = self._undone(error)
             results = [(None, failure)] * len(batch)
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
         for (_, future), (result, exception) in zip(batch, results, strict=True):
             if exception is not None:
                 future.set_exception(exception)
             else:
                 future.set_result(result)
+
+    def _undone(self, error: apsw.Error) -> StoreError:
+        """Give up the transaction; return in words why. The thread must go on: others wait for it."""
+        failure = self._translated(error)
+        try:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        except apsw.Error as further:
+            # The next batch fails at its beginning and tries it again.
+            failure = StoreError(failure.path, f"{failure.detail}; undoing it failed too ({further})")
+        failure.__cause__ = error
+        return failure
 
     def _run_job(self, job: Job[Any]) -> tuple[Any, BaseException | None]:
         self._writer.execute("SAVEPOINT job")
@@ -319,6 +327,11 @@ def translated(error: apsw.Error, path: Path) -> StoreError:
     else:
         words = next((words for types, words in _WORDS if isinstance(error, types)), "the database failed")
     return StoreError(str(path), f"{words} ({error})")
+
+
+def is_of_job(error: Exception) -> bool:
+    """Tell whether a write failed by what the job itself is: it would fail again, and others would not."""
+    return not isinstance(error, StoreError) or isinstance(error.__cause__, _REFUSED)
 
 
 def _is_damage(error: apsw.Error) -> bool:

@@ -8,7 +8,7 @@ from recmon.domain.calls import Call, CallState, Direction, Party, RecordingRef
 from recmon.domain.cdr import CdrRecord
 from recmon.domain.recordings import file_of
 
-_ONGOING_RANK, _LOST_RANK, _ENDED_RANK = 0, 1, 2
+_ONGOING_RANK, _LOST_RANK, _CONFIRMED_RANK, _ENDED_RANK = 0, 1, 2, 3
 
 
 def merged(stored: Call, told: Call) -> Call:
@@ -16,10 +16,13 @@ def merged(stored: Call, told: Call) -> Call:
 
     The record that is further along counts (ended before lost, lost before ongoing), of equals the one told
     last; the other fills what it leaves open. A server's time counts before one of our clock.
+
+    A call is lost where its end was not observed. So the word of a server that can be watched, told after
+    that, that the call goes on, makes it go on again; an end is final.
     """
     if told == stored:
         return stored
-    ahead, behind = (told, stored) if _rank(told.state) >= _rank(stored.state) else (stored, told)
+    ahead, behind = (told, stored) if _told_rank(told) >= _rank(stored.state) else (stored, told)
     exact, vague = (behind, ahead) if ahead.is_approximate and not behind.is_approximate else (ahead, behind)
     together = replace(
         ahead,
@@ -39,6 +42,10 @@ def merged(stored: Call, told: Call) -> Call:
     )
     filled = (exact.started_at is None and vague.started_at) or (exact.ended_at is None and vague.ended_at)
     return replace(together, is_approximate=True) if vague.is_approximate and filled else together
+
+
+def _told_rank(told: Call) -> int:
+    return _CONFIRMED_RANK if told.is_confirmed and not told.state.is_over else _rank(told.state)
 
 
 def _rank(state: CallState) -> int:

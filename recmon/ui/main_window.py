@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QMenu, QMessageBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QMainWindow,
+    QMenu,
+    QMessageBox,
+    QStyle,
+    QVBoxLayout,
+    QWidget,
+)
 
 from recmon import __version__
 from recmon.domain.calls import Call
@@ -25,6 +34,9 @@ from recmon.ui.tokens import ThemeChoice
 
 if TYPE_CHECKING:
     from recmon.ui.panes.workplace import Workplace
+
+FIRST_SIZE = QSize(1_400, 880)
+SMALLEST_SIZE = QSize(480, 400)
 
 VERY_NARROW_PX = 760
 """Below this width the servers hide behind a button."""
@@ -87,7 +99,6 @@ class MainWindow(QMainWindow):
         self._are_servers_opened = False
         self._is_painted = False
         self.setWindowTitle(title)
-        self.setMinimumSize(480, 400)
         self.actions_by_name = Actions(self)
         actions = self.actions_by_name
         actions.fill(self.menuBar())
@@ -114,7 +125,23 @@ class MainWindow(QMainWindow):
         self._connect()
         crashes.caught.connect(self._on_crash)
         if not state.restore_window(self):
-            self.resize(1400, 880)
+            self.resize(FIRST_SIZE)
+        self.fit_into(self.screen().availableGeometry())
+
+    def fit_into(self, room: QRect) -> None:
+        """Take no more room than a screen has, with the frame, and stand inside it."""
+        # The frame is known only once the window is shown; this is its share in most styles.
+        title = self.style().pixelMetric(QStyle.PixelMetric.PM_TitleBarHeight)
+        inside = room.adjusted(0, title, 0, 0)
+        self.setMinimumSize(SMALLEST_SIZE.boundedTo(inside.size()))
+        if self.isMaximized() or self.isFullScreen():
+            return
+        size = self.size().boundedTo(inside.size())
+        self.resize(size)
+        if not inside.contains(self.geometry()):
+            left = max(inside.left(), min(self.geometry().x(), inside.right() + 1 - size.width()))
+            top = max(inside.top(), min(self.geometry().y(), inside.bottom() + 1 - size.height()))
+            self.setGeometry(QRect(left, top, size.width(), size.height()))
 
     def attach(self, services: Any) -> None:
         """Show what the services know, and let them be used."""

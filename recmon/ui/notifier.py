@@ -75,6 +75,11 @@ def _reason(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".")
 
 
+def _sentence(text: str) -> str:
+    reason = _reason(text)
+    return reason if reason.endswith(("?", "!")) else f"{reason}."
+
+
 def _settings(error: Any) -> tuple[str, str]:
     problems = error.problems
     first = problems[0] if problems else "no reason was told"
@@ -198,7 +203,7 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"No call could be read from {', '.join(e.paths)}.",
         "Choose a folder of metadata files, or a call list.",
     ),
-    errors.QueryError: lambda e: (f"“{e.word}”: {_reason(e.explanation)}.", "Correct the search text."),
+    errors.QueryError: lambda e: (f"“{e.word}”: {_sentence(e.explanation)}", "Correct the search text."),
     errors.AudioError: lambda e: (f"Sound cannot be played: {e.detail}.", "Try again."),
     errors.NoOutputDevice: lambda e: (
         f"No sound device: {e.detail}.",

@@ -61,6 +61,7 @@ class RecordingState(Enum):
 
     NONE = "no recording"
     RECORDING = "recording"
+    UNKNOWN = "unknown"
     EXPECTED = "expected"
     AVAILABLE = "available"
     FAILED = "failed"
@@ -156,7 +157,7 @@ def span(seconds: float) -> str:
 
 
 def exact_span(seconds: float, units: int = 4) -> str:
-    """Return a length of time to the second: "2 h", "1 day 3 s"; only its largest units where fewer are wanted."""
+    """Return a length of time to the second, "2 h" or "1 day 3 s"; of four units the largest."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
@@ -243,6 +244,8 @@ def recording_state(call: Call) -> RecordingState:
         return RecordingState.NONE
     if call.state is CallState.RINGING or call.state.is_over:
         return RecordingState.EXPECTED
+    if not call.is_confirmed:
+        return RecordingState.UNKNOWN
     return RecordingState.RECORDING
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,11 +26,12 @@ from recmon.domain.events import (
     CallUpdated,
 )
 from recmon.domain.query import parse_query
-from recmon.services.monitor import LinkState
+from recmon.services.monitor import LinkState, ServerStatus
 from recmon.simulators.verba import VerbaSimulator
 from recmon.simulators.verba_documents import DECLARATION, Form, answer, notification
 from recmon.store.calls import CallStore
 from recmon.store.database import Connection, Database
+from recmon.ui.panes.server_rows import clock_words
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
@@ -167,7 +169,7 @@ SKEWS = {
 
 
 def written(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%S.000")
+    return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
 
 
 def test_wrong_clocks_of_servers_give_no_negative_times(run: Callable[..., Any], database: Database) -> None:
@@ -223,6 +225,55 @@ def test_wrong_clocks_of_servers_give_no_negative_times(run: Callable[..., Any],
     assert len(begun) == len(calls)
     assert begun == sorted(begun, key=lambda at: at or NOW, reverse=True)
     assert orders[0] == orders[1] == orders[2]
+
+
+CLOCKS: dict[str, timedelta | datetime] = {
+    "two hours behind": timedelta(hours=-2),
+    "a day ahead": timedelta(days=1),
+    "1970": datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC),
+    "2038": datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC),
+}
+"""How far each clock is off, or what it shows as the test begins."""
+
+
+def test_wrong_clocks_of_servers_are_shown(run: Callable[..., Any]) -> None:
+    first = datetime.now(UTC)
+    skews = {name: clock if isinstance(clock, timedelta) else clock - first for name, clock in CLOCKS.items()}
+    skews["right"] = timedelta(0)
+
+    async def main() -> dict[str, ServerStatus]:
+        async with AsyncExitStack() as stack:
+            simulators = {name: await stack.enter_async_context(VerbaSimulator()) for name in skews}
+            servers = [verba(simulator.port, ServerId(name)) for name, simulator in simulators.items()]
+            watching = Monitored(servers)
+            await stack.enter_async_context(watching.monitor)
+            await watching.until_all(LinkState.LIVE)
+            for number in range(10):
+                for name, simulator in simulators.items():
+                    fields = record(f"c-{number}", start_time=written(datetime.now(UTC) + skews[name]))
+                    simulator.begin_call(fields)
+                    # Some calls are told of late: their times say nothing of the clock.
+                    if number % 5 == 4:
+                        late = datetime.now(UTC) + skews[name] - timedelta(seconds=90)
+                        simulator.begin_call(record(f"late-{number}", start_time=written(late)))
+                    if number % 2:
+                        told_end = written(datetime.now(UTC) + skews[name])
+                        simulator.end_call({**fields, "end_time": told_end})
+            await watching.statuses.until(
+                lambda _: all(status.events == 17 for status in watching.monitor.statuses())
+            )
+            return {str(status.server): status for status in watching.monitor.statuses()}
+
+    statuses = run(main())
+    errors = {}
+    for name, skew in skews.items():
+        told_s = statuses[name].clock_difference_s
+        assert told_s is not None, name
+        errors[name] = abs(told_s - skew.total_seconds())
+        assert bool(clock_words(statuses[name])) == (name in CLOCKS)
+    figure(21, "clocks shown", ", ".join(CLOCKS))
+    figure(21, "largest error of a difference s", max(errors.values()))
+    assert max(errors.values()) <= 1.0
 
 
 @pytest.mark.parametrize("jump", [timedelta(hours=-1), timedelta(hours=1), timedelta(days=-20_000)])

@@ -10,10 +10,11 @@ import pytest
 from PySide6.QtCore import QPersistentModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
-from window_services import EAST, Clock, ended, key, started, updated
+from window_services import EAST, NOW, Clock, ended, key, started, updated
 
-from recmon.domain.callbook import CallBook
-from recmon.domain.calls import CallState
+from recmon.domain.callbook import CallBook, CallBookChange
+from recmon.domain.calls import CallState, Party
+from recmon.domain.events import CallFacts, CallUpdated
 from recmon.ui.models.live_calls import STAY_S, LiveCalls
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.models.roles import Role
@@ -235,6 +236,33 @@ def test_any_mix_of_events_leaves_exactly_the_calls_that_go_on(
         known = [sort_key for sort_key in keys if sort_key is not None]
         # What is not known stands last.
         assert keys == sorted(known) + [None] * (len(keys) - len(known))
+
+
+def test_rows_that_changed_while_held_find_their_place_when_let_go(model: LiveCalls, book: CallBook) -> None:
+    book.apply(EAST, [started(1, caller="Anna"), started(2, caller="Bela"), started(3, caller="Cora")])
+    model.flush()
+    model.sort(FROM, Qt.SortOrder.AscendingOrder)
+    model.hold(True)
+    book.apply(EAST, [CallUpdated(CallFacts("000001", caller=Party("4401", "Zoe")), NOW)])
+    book.apply(EAST, [ended(2), started(4, caller="Dora")])
+    model.flush()
+    assert numbers(model) == [1, 2, 3]
+    model.hold(False)
+    assert numbers(model) == [2, 3, 4, 1]
+
+
+def test_what_is_told_late_of_a_call_that_has_ended_does_not_keep_it_longer(
+    model: LiveCalls, book: CallBook, clock: Clock
+) -> None:
+    book.apply(EAST, [started(1)])
+    model.flush()
+    change = book.apply(EAST, [ended(1)])
+    model.flush()
+    clock.seconds += STAY_S - 1
+    book.changed.publish(CallBookChange(updated=change.removed))
+    model.flush()
+    expire(model, clock, 1.5)
+    assert model.rowCount() == 0
 
 
 def test_a_second_ticks_only_in_the_rows_that_are_seen(model: LiveCalls, book: CallBook) -> None:

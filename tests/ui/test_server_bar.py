@@ -14,15 +14,26 @@ from PySide6.QtWidgets import QApplication, QLabel, QListView, QPushButton
 from pytestqt.qtbot import QtBot
 
 from recmon.domain.callbook import CallBook
-from recmon.domain.calls import ServerId
+from recmon.domain.calls import RecordingRef, ServerId
 from recmon.domain.events import CallEnded, CallFacts, CallStarted
-from recmon.errors import ConnectFailed, RecmonError, RequestRefused, SecretMissing, TlsFailed
+from recmon.errors import (
+    AuthenticationFailed,
+    ConnectFailed,
+    RecmonError,
+    RecordingMissing,
+    RequestRefused,
+    SecretMissing,
+    TlsFailed,
+)
 from recmon.publisher import Publisher
+from recmon.services.downloads import DownloadState, DownloadStatus
 from recmon.services.monitor import LinkState, ServerStatus
+from recmon.services.synchronisation import SyncState, SyncStatus
 from recmon.ui.notifier import Notifier
 from recmon.ui.panes.server_bar import ServerBar
 from recmon.ui.panes.server_panel import ServerPanel
-from recmon.ui.panes.server_rows import Mark, ServerModel, ServerRow, server_line
+from recmon.ui.panes.server_rows import Mark, ServerModel, ServerRow, clock_words, server_line
+from recmon.ui.text import day_time
 from recmon.ui.theme import Theme
 from recmon.ui.tokens import ThemeChoice
 
@@ -139,7 +150,7 @@ def panel_button(bar: ServerBar, text: str) -> QPushButton:
 def test_every_server_is_described_in_words(bar: ServerBar) -> None:
     assert spoken(bar, 0) == "east, 0 live, last event 2 s ago"
     assert spoken(bar, 1) == "north, not watched, for 4 min · next try 12 s, connection refused"
-    assert spoken(bar, 2) == "archive, ready, files only"
+    assert spoken(bar, 2) == "archive, files only, not checked yet"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +173,7 @@ def test_every_server_is_described_in_words(bar: ServerBar) -> None:
             "not watched",
             "for 4 min · needs you",
         ),
-        (FILES, Mark.RING, "ready", "files only"),
+        (FILES, Mark.RING, "files only", "not checked yet"),
         (status(EAST, LinkState.STOPPED), Mark.RING, "stopped", "for 4 min"),
     ],
 )
@@ -181,6 +192,75 @@ def test_each_state_has_its_sign_and_words(told: ServerStatus, mark: Mark, word:
 def test_the_line_below_says_in_few_words_what_is_wrong(error: RecmonError, reason: str) -> None:
     failed = status(EAST, LinkState.FAILED, error=error)
     assert server_line(ServerRow(failed), NOW).reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("difference_s", "sentence", "short"),
+    [
+        (None, "", ""),
+        (1.9, "", ""),
+        (-2.0, "", ""),
+        (-7200.02, "2 h behind", " · clock 2 h behind"),
+        (86_399.6, "1 day ahead of", " · clock 1 day ahead"),
+        (3_725.0, "1 h 2 min 5 s ahead of", " · clock 1 h 2 min ahead"),
+        (-1_795_251_595.0, "20,778 days 8 h 59 min 55 s behind", " · clock 20,778 days 8 h behind"),
+    ],
+)
+def test_a_clock_that_differs_is_told_quietly(difference_s: float | None, sentence: str, short: str) -> None:
+    told = replace(LIVE, clock_difference_s=difference_s)
+    end = " this computer's; times of its calls are by its clock."
+    assert clock_words(told) == (f"Its clock is {sentence}{end}" if sentence else "")
+    line = server_line(ServerRow(told), NOW)
+    assert (line.token, line.reason) == ("live", "")
+    assert line.age == f"last event 2 s ago{short}"
+
+
+def test_the_panel_tells_of_a_clock_that_differs(qtbot: QtBot) -> None:
+    panel = ServerPanel()
+    qtbot.addWidget(panel)
+    panel.show_row(ServerRow(replace(LIVE, clock_difference_s=-7200.0)), NOW)
+    assert panel.clock_text().startswith("Its clock is 2 h behind this computer's")
+    panel.show_row(ServerRow(LIVE), NOW)
+    assert panel.clock_text() == ""
+
+
+def download(error: RecmonError | None, locator: str = "path:1.wav") -> DownloadStatus:
+    state = DownloadState.DONE if error is None else DownloadState.FAILED
+    return DownloadStatus(RecordingRef(ARCHIVE, locator), state, error=error)
+
+
+def test_a_refused_download_is_told_of_its_server_until_one_comes(bar: ServerBar) -> None:
+    bar.take_download(download(RecordingMissing("it is not there")))
+    bar.take_download(download(None, "file:/records/1.wav"))
+    assert spoken(bar, 2) == "archive, files only, not checked yet"
+    bar.take_download(download(ConnectFailed("archive", "connection refused")))
+    assert spoken(bar, 2) == "archive, not reachable, connection refused"
+    bar.take_download(download(RecordingMissing("it is not there")))
+    assert spoken(bar, 2) == "archive, not reachable, connection refused"
+    bar.take_download(download(AuthenticationFailed("archive", "wrong key")))
+    assert spoken(bar, 2) == "archive, refuses us, wrong key"
+    bar.take_download(download(None))
+    assert spoken(bar, 2) == "archive, files only, the last download came"
+
+
+def test_the_panel_tells_why_a_recording_server_is_not_reachable(qtbot: QtBot) -> None:
+    panel = ServerPanel()
+    qtbot.addWidget(panel)
+    panel.show_row(ServerRow(FILES), NOW)
+    assert panel.value("State") == "files only, not checked yet"
+    panel.show_row(ServerRow(FILES, fetched=TlsFailed("archive", "self-signed")), NOW)
+    assert panel.value("State") == "not reachable"
+    assert "was not accepted: self-signed" in panel.error_text()
+
+
+def test_the_history_of_a_server_that_is_not_watched_is_not_up_to_date(qtbot: QtBot) -> None:
+    panel = ServerPanel()
+    qtbot.addWidget(panel)
+    current = SyncStatus(NORTH, SyncState.CURRENT)
+    panel.show_row(ServerRow(WAITING, unwatched_since=ago(240), history=current), NOW)
+    assert panel.value("History") == f"until {day_time(ago(240))}"
+    panel.show_row(ServerRow(LIVE, history=current), NOW)
+    assert panel.value("History") == "up to date"
 
 
 def test_live_calls_are_counted_for_each_server(bar: ServerBar, book: CallBook) -> None:

@@ -81,6 +81,11 @@ class Column:
         """The title for menus."""
         return self.title or self.description
 
+    @property
+    def choice(self) -> str:
+        """The title where columns are chosen: a column without a title of its own shows an icon there."""
+        return self.title or f"{self.description} icon"
+
 
 TEXT = Look()
 QUIET = Look("quiet")

@@ -90,6 +90,7 @@ class LiveCalls(CallRows):
         self._pending: dict[CallKey, Call] = {}
         self._are_places_known = True
         self._leaving: dict[CallKey, _Row] = {}
+        self._unplaced: dict[CallKey, _Row] = {}
         self._kept: CallKey | None = None
         self._accepts: Callable[[Call], bool] = _accept_all
         self._sort_column = self.columns.index(STARTED)
@@ -145,6 +146,7 @@ class LiveCalls(CallRows):
         self._is_descending = order is Qt.SortOrder.DescendingOrder
         for row in self._rows:
             row.order = self._order_of(row)
+        self._unplaced.clear()
         self.layoutAboutToBeChanged.emit()
         before = self.persistentIndexList()
         keys = [self._rows[index.row()].call.key for index in before]
@@ -182,7 +184,12 @@ class LiveCalls(CallRows):
         if self._is_held == is_held:
             return
         self._is_held = is_held
-        if not is_held and self._waiting:
+        if is_held:
+            return
+        unplaced = list(self._unplaced.values())
+        self._unplaced.clear()
+        self._replace(unplaced)
+        if self._waiting:
             calls = list(self._waiting.values())
             self._waiting.clear()
             self._insert(calls)
@@ -241,7 +248,9 @@ class LiveCalls(CallRows):
                 changed.append(row)
         self._emit_rows_changed(sorted(self._place_of(row) for row in changed))
         self._remove(sorted(refused))
-        if not self._is_held:
+        if self._is_held:
+            self._unplaced.update((row.call.key, row) for row in changed if row.call.key in self._by_key)
+        else:
             self._replace(changed)
         self._insert(new)
         if len(self._waiting) != waited:
@@ -294,6 +303,7 @@ class LiveCalls(CallRows):
             for row in self._rows[first : last + 1]:
                 del self._by_key[row.call.key]
                 self._leaving.pop(row.call.key, None)
+                self._unplaced.pop(row.call.key, None)
             del self._rows[first : last + 1]
             self._are_places_known = False
             self.endRemoveRows()
@@ -335,8 +345,10 @@ class LiveCalls(CallRows):
 
     def _note_leaving(self, row: _Row) -> None:
         if row.call.state.is_over:
-            row.left_at = self._monotonic()
-            self._leaving[row.call.key] = row
+            # What a server tells later of a call that has ended does not make it stay longer.
+            if row.left_at is None:
+                row.left_at = self._monotonic()
+                self._leaving[row.call.key] = row
         else:
             row.left_at = None
             self._leaving.pop(row.call.key, None)

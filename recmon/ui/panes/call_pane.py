@@ -8,7 +8,7 @@ from datetime import datetime
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget
 
-from recmon.domain.calls import Call, CallKey, Party
+from recmon.domain.calls import Call, CallKey, Party, ServerId
 from recmon.domain.query import Query, parse_query
 from recmon.errors import QueryError
 from recmon.ui import icons
@@ -16,8 +16,13 @@ from recmon.ui.models.call_rows import CallRows
 from recmon.ui.panes.call_table import CallTable
 from recmon.ui.panes.labels import plain_tool_tip
 from recmon.ui.panes.notices import Band, EmptyState, plain_label
-from recmon.ui.text import LOCAL_ZONE, Zone, is_number, party
+from recmon.ui.text import LOCAL_ZONE, Zone, clock_time, is_number, party
 from recmon.ui.theme import Theme
+
+NOT_UNDERSTOOD = "the search cannot be understood"
+"""Stands for the count while the search text is wrong; the rows are those of the search before."""
+
+CORRECT_IT = "Correct it, or press Ctrl+Shift+F to clear it."
 
 
 class StatusLine(QFrame):
@@ -70,6 +75,7 @@ class CallPane(QWidget):
         filter_requested(str): put this into the search field.
         query_failed(QueryError | None): the search text is wrong there, or right again.
         zone_clicked(): the user wants the other zone.
+        reason_asked(str): why this server is not watched.
     """
 
     call_selected = Signal(object)
@@ -79,12 +85,15 @@ class CallPane(QWidget):
     filter_requested = Signal(str)
     query_failed = Signal(object)
     zone_clicked = Signal()
+    reason_asked = Signal(str)
 
     def __init__(self, theme: Theme, now: Callable[[], datetime]) -> None:
         super().__init__()
         self._now = now
         self.why_not_listen: Callable[[Call], str] = lambda call: ""
         self.zone = LOCAL_ZONE
+        self._is_understood = True
+        self._gaps: dict[ServerId, datetime] = {}
         self.band = Band()
         self.table = CallTable(theme)
         self.empty = EmptyState(self.table.viewport())
@@ -99,6 +108,7 @@ class CallPane(QWidget):
         self.table.play_requested.connect(self.play_requested)
         self.table.menu_requested.connect(self._open_menu)
         self.status.zone_clicked.connect(self.zone_clicked)
+        self.band.asked.connect(self._on_band_asked)
 
     @property
     def rows(self) -> CallRows:
@@ -114,6 +124,15 @@ class CallPane(QWidget):
         self.zone = zone
         self.status.show_zone(zone)
         self.rows.show_zone(zone)
+        self.band.say(self._gap_sentence())
+
+    def show_gap(self, server: ServerId, begun: datetime | None) -> None:
+        """Say that a server has not been watched since then, or, by None, that it is again."""
+        if begun is None:
+            self._gaps.pop(server, None)
+        else:
+            self._gaps[server] = begun
+        self.band.say(self._gap_sentence())
 
     def copy_rows(self) -> None:
         """Put the selected rows on the clipboard as a table."""
@@ -136,10 +155,27 @@ class CallPane(QWidget):
         try:
             query = parse_query(text, now=now, zone=self.zone.info_at(now))
         except QueryError as error:
+            self._is_understood = False
             self.query_failed.emit(error)
             return None
+        self._is_understood = True
         self.query_failed.emit(None)
         return query
+
+    def _gap_sentence(self) -> str:
+        known = list(self._gaps.items())
+        if not known:
+            return ""
+        if len(known) == 1:
+            server, begun = known[0]
+            since = clock_time(begun, self.zone)[:5]
+            return f"{server} has not been watched since {since}. Calls there may be missing."
+        names = ", ".join(server for server, _ in known[:-1]) + f" and {known[-1][0]}"
+        return f"{names} are not watched. Calls there may be missing."
+
+    def _on_band_asked(self) -> None:
+        for server in self._gaps:
+            self.reason_asked.emit(server)
 
     def _open_menu(self, call: Call, column: int, at: QPoint) -> None:
         menu = QMenu(self)

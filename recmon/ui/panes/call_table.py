@@ -184,7 +184,7 @@ class CallTable(QTableView):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         shown = [i for i in self._visual_order() if not self.isColumnHidden(i)]
         for number in self._visual_order():
-            action = menu.addAction(self._columns[number].menu_title)
+            action = menu.addAction(self._columns[number].choice)
             action.setCheckable(True)
             action.setChecked(number in shown)
             action.setEnabled(shown != [number])

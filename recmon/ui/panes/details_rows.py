@@ -93,7 +93,8 @@ def call_section(call: Call, now: datetime, zone: words.Zone) -> Section:
         return Row(key, label, words.date_time(at, zone), words.full_time(at, zone))
 
     state = words.state_word(call)
-    if not call.state.is_over and (running_s := call.running_s(now)) is not None:
+    running_s = call.running_s(now) if call.is_confirmed and not call.state.is_over else None
+    if running_s is not None:
         state = f"{state}, {words.duration(running_s)}"
     rows = [Row("state", "State", state), time_row("started", "Started", call.started_at)]
     if call.answered_at is not None:

@@ -13,7 +13,7 @@ from recmon.domain.query import EVERYTHING, Query
 from recmon.services.history import HistoryService
 from recmon.ui.models.past_calls import LegOf, PastCalls
 from recmon.ui.models.recording_states import RecordingStates
-from recmon.ui.panes.call_pane import CallPane
+from recmon.ui.panes.call_pane import CORRECT_IT, NOT_UNDERSTOOD, CallPane
 from recmon.ui.tasks import UiTasks
 from recmon.ui.text import Zone, counted
 from recmon.ui.theme import Theme
@@ -67,11 +67,11 @@ class HistoryPane(CallPane):
     def search(self, text: str) -> None:
         self._text = text
         query = self._parsed(text)
-        if query is None:
-            return
-        self._query = query
-        if self._is_begun:
-            self._load()
+        if query is not None:
+            self._query = query
+            if self._is_begun:
+                self._load()
+        self._show_counts()
 
     def show_zone(self, zone: Zone) -> None:
         super().show_zone(zone)
@@ -108,11 +108,17 @@ class HistoryPane(CallPane):
         if total is not None and conversations is not None and conversations < total:
             found = f"{found} in {counted(conversations, 'conversation', 'conversations')}"
         words = f"{found} found" if self._calls.query.terms and total is not None else found
-        self.status.say("searching…" if self._is_searching and not self._calls.is_loaded else words)
+        if not self._is_understood:
+            words = NOT_UNDERSTOOD
+        elif self._is_searching and not self._calls.is_loaded:
+            words = "searching…"
+        self.status.say(words)
         self.empty.setVisible(not self._calls.rowCount())
         if self._calls.rowCount():
             return
-        if self._is_searching or not self._is_begun:
+        if not self._is_understood:
+            self.empty.say("search", f"{NOT_UNDERSTOOD[:1].upper()}{NOT_UNDERSTOOD[1:]}", CORRECT_IT)
+        elif self._is_searching or not self._is_begun:
             self.empty.say("loader", "Searching…", "")
         elif not self._calls.is_loaded:
             self.empty.say("alert", "The history could not be read", "Press Ctrl+F and Enter to try again.")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QPushButton
 
 from recmon.domain.callbook import CallBook
-from recmon.domain.calls import Call, ServerId
+from recmon.domain.calls import Call
+from recmon.paths import default_settings_file
 from recmon.ui import icons
 from recmon.ui.models.live_calls import LiveCalls
 from recmon.ui.models.recording_states import RecordingStates
-from recmon.ui.panes.call_pane import CallPane
-from recmon.ui.text import clock_time, counted, duration
+from recmon.ui.panes.call_pane import CORRECT_IT, NOT_UNDERSTOOD, CallPane
+from recmon.ui.text import counted, duration
 from recmon.ui.theme import Theme
 
 TICK_MS = 1_000
@@ -32,12 +33,7 @@ class LivePane(CallPane):
         now: the clock, aware UTC.
         monotonic: a clock in seconds that only runs forward.
         has_servers: whether there is any server to watch.
-
-    Signals:
-        reason_asked(str): why this server is not watched.
     """
-
-    reason_asked = Signal(str)
 
     def __init__(
         self,
@@ -53,7 +49,6 @@ class LivePane(CallPane):
         self._has_servers = has_servers
         self._is_filtered = False
         self._longest_s: float | None = None
-        self._gaps: dict[ServerId, datetime] = {}
         self._calls = LiveCalls(book, recordings, now, monotonic, self)
         self.table.show_calls(self._calls)
         self.table.setSortingEnabled(True)
@@ -69,7 +64,6 @@ class LivePane(CallPane):
         self.call_selected.connect(self._on_call_selected)
         self._calls.waiting_changed.connect(self._on_waiting_changed)
         self._calls.counted.connect(self._show_counts)
-        self.band.asked.connect(self._on_band_asked)
         self._tick = QTimer(self)
         self._tick.setInterval(TICK_MS)
         self._tick.setTimerType(Qt.TimerType.PreciseTimer)
@@ -90,19 +84,7 @@ class LivePane(CallPane):
         if query is not None:
             self._is_filtered = bool(query.terms)
             self._calls.filter(query.matches if query.terms else None)
-            self._show_counts()
-
-    def show_gap(self, server: ServerId, begun: datetime | None) -> None:
-        """Say that a server has not been watched since then, or, by None, that it is again."""
-        if begun is None:
-            self._gaps.pop(server, None)
-        else:
-            self._gaps[server] = begun
-        self.band.say(self._gap_sentence(self._gaps.items()))
-
-    def show_zone(self, zone: Any) -> None:
-        super().show_zone(zone)
-        self.band.say(self._gap_sentence(self._gaps.items()))
+        self._show_counts()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize:
@@ -138,10 +120,6 @@ class LivePane(CallPane):
         top = self.table.horizontalHeader().height() + 8
         self._pill.move((self.table.width() - self._pill.width()) // 2, top)
 
-    def _on_band_asked(self) -> None:
-        for server in self._gaps:
-            self.reason_asked.emit(server)
-
     def _show_counts(self) -> None:
         count, total = self._calls.count, self._calls.total
         words = (
@@ -149,11 +127,12 @@ class LivePane(CallPane):
             if self._is_filtered
             else counted(count, "call", "calls")
         )
-        self.status.say(
-            f"{words} · longest {duration(self._longest_s)}"
-            if count and self._longest_s is not None
-            else words
-        )
+        if count and self._longest_s is not None:
+            words = f"{words} · longest {duration(self._longest_s)}"
+        unconfirmed = sum(not call.is_confirmed for call in self._calls.going_on())
+        if unconfirmed:
+            words = f"{words} · {unconfirmed:,} unconfirmed"
+        self.status.say(words if self._is_understood else NOT_UNDERSTOOD)
         self.empty.setVisible(not self._calls.rowCount())
         if self._calls.rowCount():
             return
@@ -161,8 +140,10 @@ class LivePane(CallPane):
             self.empty.say(
                 "server",
                 "No server yet",
-                "Add a server to the settings file and start again, or try the demo: recmon demo.",
+                f"Add a server to {_settings_place()} and start again, or try the demo: recmon demo.",
             )
+        elif not self._is_understood:
+            self.empty.say("search", f"{NOT_UNDERSTOOD[:1].upper()}{NOT_UNDERSTOOD[1:]}", CORRECT_IT)
         elif self._is_filtered:
             self.empty.say("search", "No live call matches", "Press Ctrl+Shift+F to clear the search.")
         else:
@@ -170,13 +151,9 @@ class LivePane(CallPane):
                 "live", "No call goes on now", "A call appears here as soon as a server tells of it."
             )
 
-    def _gap_sentence(self, gaps: Iterable[tuple[ServerId, datetime]]) -> str:
-        known = list(gaps)
-        if not known:
-            return ""
-        if len(known) == 1:
-            server, begun = known[0]
-            since = clock_time(begun, self.zone)[:5]
-            return f"{server} has not been watched since {since}. Calls there may be missing."
-        names = ", ".join(server for server, _ in known[:-1]) + f" and {known[-1][0]}"
-        return f"{names} are not watched. Calls there may be missing."
+
+def _settings_place() -> str:
+    """Return where the settings file belongs, shortened by the home folder."""
+    place = default_settings_file()
+    home = Path.home()
+    return f"~/{place.relative_to(home).as_posix()}" if place.is_relative_to(home) else str(place)

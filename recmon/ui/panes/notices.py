@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -29,6 +30,9 @@ _ICONS = {
     NoticeKind.WARNING: ("alert", "warning"),
     NoticeKind.ERROR: ("error", "bad"),
 }
+
+
+_WORDS_PX = 420
 
 
 class Band(QFrame):
@@ -78,7 +82,6 @@ class EmptyState(QWidget):
         self._title = plain_label("heading")
         self._words = plain_label("quiet")
         self._words.setWordWrap(True)
-        self._words.setMaximumWidth(420)
         column = QVBoxLayout(self)
         column.setSpacing(8)
         column.addStretch(2)
@@ -96,7 +99,21 @@ class EmptyState(QWidget):
         self._icon.show_icon(icon)
         self._title.setText(title)
         self._words.setText(words)
-        self._words.setMinimumWidth(min(420, max(200, self.width() - 32)))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        # A centred label is given no height for its width by the layout; without this its last line is lost.
+        width = min(_WORDS_PX, max(200, self.width() - 32))
+        self._words.setFixedWidth(width)
+        self._words.setMinimumHeight(max(0, self._words.heightForWidth(width)))
 
     @property
     def text(self) -> str:

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QListView, QMenu, QVBoxLayout, QWi
 from recmon.domain.callbook import CallBook
 from recmon.domain.calls import ServerId
 from recmon.services.details import CallDetails
+from recmon.services.downloads import DownloadStatus
 from recmon.services.monitor import Monitor, ServerStatus
 from recmon.services.synchronisation import HistorySync, SyncStatus
 from recmon.ui.dialogs.check_dialog import CheckDialog, ServerCheck
@@ -114,6 +115,13 @@ class ServerBar(QFrame):
         """Receive nothing more; to be called before the services are closed."""
         for subscription in self._subscriptions:
             subscription.cancel()
+
+    def take_download(self, download: DownloadStatus) -> None:
+        """Take in what a download tells of the server it came from."""
+        self._model.take_download(download)
+        row = self._model.row_of(download.ref.server)
+        if row is not None and self._panel.isVisible() and self._panel.server == row.status.server:
+            self._panel.show_row(row, self._now())
 
     def test(self, server: ServerId) -> None:
         """Check a server, and show the steps."""

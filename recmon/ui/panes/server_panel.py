@@ -12,7 +12,7 @@ from recmon.services.monitor import LinkState
 from recmon.ui import text as words
 from recmon.ui.notifier import Notice
 from recmon.ui.panes.labels import ElidedLabel
-from recmon.ui.panes.server_rows import ServerRow, clock_words, history_words, next_try, server_line
+from recmon.ui.panes.server_rows import ServerRow, clock_words, history_of, next_try, server_line
 
 _WIDTH = 380
 
@@ -70,13 +70,13 @@ class ServerPanel(QFrame):
         is_watching = status.state is LinkState.LIVE and status.watches
         supervised = "yes" if status.is_supervised else "no, silence is not noticed"
         values = {
-            "State": line.word if status.watches else "files only",
+            "State": line.word if status.watches or notice else f"{line.word}, {line.age}",
             "Since": words.full_time(row.unwatched_since or status.since),
             "Last event": f"{words.date_time(status.last_event_at)}" if status.last_event_at else words.NONE,
             "Events": f"{status.events:,}",
             "Unrecognised": f"{status.unrecognised:,}",
             "Keep-alive": supervised if is_watching else words.NONE,
-            "History": history_words(row.history, now),
+            "History": history_of(row, now),
             "Next try": next_try(status, now).removeprefix("next try ") if status.retry_at else words.NONE,
         }
         for name, value in values.items():

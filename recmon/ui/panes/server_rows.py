@@ -6,13 +6,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer
 
 from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, ServerId
-from recmon.errors import AuthenticationFailed, LinkError, ProtocolError
+from recmon.domain.recordings import file_of
+from recmon.errors import (
+    AuthenticationFailed,
+    ConnectFailed,
+    LinkError,
+    ProtocolError,
+    RecmonError,
+    TlsFailed,
+)
+from recmon.services.downloads import DownloadState, DownloadStatus
 from recmon.services.monitor import LinkState, ServerStatus
 from recmon.services.synchronisation import SyncState, SyncStatus
 from recmon.ui import text as words
@@ -29,7 +38,7 @@ class Mark(Enum):
     DOT = "watched"
     RING = "ready"
     DASHED = "connecting"
-    EXCLAMATION = "not watched, tried again"
+    EXCLAMATION = "not watched or not reachable, tried again"
     CROSS = "not watched"
 
 
@@ -61,12 +70,15 @@ class ServerRow:
         live_calls: how many of its calls go on.
         unwatched_since: since when its events are missed, over all attempts to connect; None while watched.
         history: how far its past calls are; None where they are not asked for.
+        fetched: what the last download told of the server itself: True where it served us, or why not; None
+            before the first.
     """
 
     status: ServerStatus
     live_calls: int = 0
     unwatched_since: datetime | None = None
     history: SyncStatus | None = None
+    fetched: Literal[True] | RecmonError | None = None
 
     @property
     def can_retry(self) -> bool:
@@ -85,8 +97,14 @@ class ServerRow:
     @property
     def notice(self) -> Notice | None:
         """What is wrong, and what helps."""
-        error = self.status.error
-        return None if error is None or self.status.state is LinkState.LIVE else sentence_for(error)
+        error = self._error
+        return None if error is None else sentence_for(error)
+
+    @property
+    def _error(self) -> RecmonError | None:
+        if not self.status.watches:
+            return self.fetched if isinstance(self.fetched, RecmonError) else None
+        return None if self.status.state is LinkState.LIVE else self.status.error
 
     @property
     def has_reason(self) -> bool:
@@ -98,7 +116,7 @@ class ServerRow:
     @property
     def reason(self) -> str:
         """What is wrong in a few words, for a narrow line below the server's name; empty where nothing is."""
-        error, notice = self.status.error, self.notice
+        error, notice = self._error, self.notice
         if notice is None:
             return ""
         if isinstance(error, LinkError | AuthenticationFailed | ProtocolError) and error.detail:
@@ -110,7 +128,7 @@ def server_line(row: ServerRow, now: datetime) -> ServerLine:
     """Say in words how a server does at this moment."""
     status = row.status
     if not status.watches:
-        return ServerLine(Mark.RING, "quiet", "ready", "files only")
+        return _files_line(row)
     since = row.unwatched_since or status.since
     for_how_long = f"for {words.span((now - since).total_seconds())}"
     reason = row.reason
@@ -137,6 +155,15 @@ def server_line(row: ServerRow, now: datetime) -> ServerLine:
             return ServerLine(Mark.CROSS, "bad", "not watched", f"{for_how_long} · {rest}", reason)
         case _:
             return ServerLine(Mark.RING, "quiet", "stopped", for_how_long, reason)
+
+
+def _files_line(row: ServerRow) -> ServerLine:
+    """Say how a server does that is only asked for recordings: what the last download told of it."""
+    if not isinstance(row.fetched, RecmonError):
+        age = "not checked yet" if row.fetched is None else "the last download came"
+        return ServerLine(Mark.RING, "quiet", "files only", age)
+    word = "refuses us" if isinstance(row.fetched, AuthenticationFailed) else "not reachable"
+    return ServerLine(Mark.EXCLAMATION, "warning", word, row.reason)
 
 
 CLOCK_SHOWN_S = 2.0
@@ -181,6 +208,14 @@ def history_words(history: SyncStatus | None, now: datetime) -> str:
             return f"incomplete · next try {words.span(left_s) if left_s >= 1 else 'now'}"
         case _:
             return "incomplete · needs you"
+
+
+def history_of(row: ServerRow, now: datetime) -> str:
+    """Say how far a server's past calls are, and no further than it was watched."""
+    said = history_words(row.history, now)
+    if said == "up to date" and row.unwatched_since is not None:
+        return f"until {words.day_time(row.unwatched_since)}"
+    return said
 
 
 def _tells_history(row: ServerRow) -> bool:
@@ -265,6 +300,21 @@ class ServerModel(QAbstractListModel):
         place = self._places.get(history.server)
         if place is not None and self._rows[place].history != history:
             self._replace(place, replace(self._rows[place], history=history))
+
+    def take_download(self, download: DownloadStatus) -> None:
+        """Take in what a download tells of its server; one of a file on this computer tells nothing."""
+        if file_of(download.ref) is not None:
+            return
+        place = self._places.get(download.ref.server)
+        fetched: Literal[True] | RecmonError
+        if download.state is DownloadState.DONE:
+            fetched = True
+        elif isinstance(download.error, ConnectFailed | TlsFailed | AuthenticationFailed):
+            fetched = download.error
+        else:
+            return
+        if place is not None:
+            self._replace(place, replace(self._rows[place], fetched=fetched))
 
     def take_calls(self, calls: Iterable[Call]) -> None:
         """Take in all calls that go on."""

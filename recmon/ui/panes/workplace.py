@@ -40,6 +40,11 @@ _DETAILS_PX = 328
 PLAYBACK_TASK = "playback"
 """The player's own name for its work: starting a call cancels what it was doing."""
 
+_SUFFIXES = frozenset(
+    {".wav", ".mp3", ".ogg", ".opus", ".flac", ".m4a", ".mp4", ".mkv", ".avi", ".wmv", ".wma"}
+)
+"""A file that the user named so keeps its name, whatever arrives."""
+
 STILL_RUNNING = "The call is still going on. Its recording can be played after the end."
 
 
@@ -191,6 +196,8 @@ class Workplace(QWidget):
             return "Select a call that goes on to listen to it."
         if call.state.is_over:
             return "The call is over. Its recording can be played."
+        if not call.is_confirmed:
+            return "Its server is not watched: whether the call still goes on is not known."
         reason = self._services.listening.can_listen(call.key.server)
         return "" if reason is None else f"{reason[:1].upper()}{reason[1:].rstrip('.')}."
 
@@ -224,8 +231,9 @@ class Workplace(QWidget):
         dialog = QFileDialog(self, "Save recording as", self._save_folder)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.selectFile(_file_name(call))
-        dialog.setDefaultSuffix("wav")
+        place = self._services.downloads.cached(ref)
+        # What arrives decides the form of the file; before that nothing is put behind its name.
+        dialog.selectFile(_file_name(call) + ("" if place is None else place.suffix))
         dialog.fileSelected.connect(lambda name: self._tasks.start("save", self._save(ref, Path(name))))
         dialog.open()
 
@@ -308,7 +316,7 @@ class Workplace(QWidget):
             pane.filter_requested.connect(self.filter_requested)
             pane.query_failed.connect(self.query_failed)
             pane.zone_clicked.connect(self.zone_clicked)
-        self.live.reason_asked.connect(self._tell_reason)
+            pane.reason_asked.connect(self._tell_reason)
         self.details.play_requested.connect(self.play)
         self.details.listen_requested.connect(self.listen)
         self.player.listen_requested.connect(self.listen)
@@ -319,10 +327,12 @@ class Workplace(QWidget):
         services = self._services
         for status in services.monitor.statuses():
             if status.watches and status.error is not None:
-                self.live.show_gap(status.server, status.since)
+                for pane in (self.live, self.past):
+                    pane.show_gap(status.server, status.since)
         return [
             services.book.changed.subscribe(self._on_book_changed),
             services.history.stored.subscribe(self._on_stored),
+            services.downloads.changed.subscribe(self.servers.take_download),
             services.history.failed.subscribe(self._on_history_failed),
             services.monitor.gap_changed.subscribe(self._on_gap_changed),
         ]
@@ -349,7 +359,8 @@ class Workplace(QWidget):
         self._notifier.tell_error(error, topic="history")
 
     def _on_gap_changed(self, gap: Gap) -> None:
-        self.live.show_gap(gap.server, gap.begun if gap.ended is None else None)
+        for pane in (self.live, self.past):
+            pane.show_gap(gap.server, gap.begun if gap.ended is None else None)
         if gap.ended is not None:
             self._notifier.mend(f"gap {gap.server}")
 
@@ -363,9 +374,20 @@ class Workplace(QWidget):
         self._notifier.tell(Notice(notice.text, notice.help, notice.kind, topic))
 
     async def _save(self, ref: Any, target: Path) -> None:
+        fetched = await self._services.downloads.open(ref).finished()
+        if fetched.suffix and target.suffix.lower() not in (fetched.suffix.lower(), *_SUFFIXES):
+            target = _free(target.with_name(target.name + fetched.suffix))
         await self._services.downloads.save_as(ref, target)
         self._save_folder = str(target.parent)
         self._notifier.tell(Notice(f"The recording was saved as {target.name}.", topic="save"))
+
+
+def _free(target: Path) -> Path:
+    """Return a name that no file has: nobody was asked whether that one may be written over."""
+    place, number = target, 2
+    while place.exists():
+        place, number = target.with_name(f"{target.stem} ({number}){target.suffix}"), number + 1
+    return place
 
 
 def _file_name(call: Call) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from recmon.audio import output as output_module
-from recmon.audio.output import SoundDeviceOutput
+from recmon.audio.output import SoundDeviceOutput, _silence_alsa
 from recmon.errors import AudioError, NoOutputDevice, OutputFailed
 
 
@@ -225,3 +226,17 @@ def test_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_start_without_open_device_is_told() -> None:
     with pytest.raises(OutputFailed):
         SoundDeviceOutput().start()
+
+
+def test_alsa_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    _silence_alsa()
+    assert _silence_alsa() is _silence_alsa()
+    try:
+        alsa = ctypes.CDLL("libasound.so.2")
+    except OSError:
+        # A computer without ALSA has nothing to be silenced.
+        assert _silence_alsa() is None
+        return
+    device = ctypes.c_void_p()
+    assert alsa.snd_pcm_open(ctypes.byref(device), b"no-such-device", 0, 0) < 0
+    assert capfd.readouterr() == ("", "")

@@ -153,6 +153,30 @@ def test_next_address_is_tried_when_one_refuses(run: Callable[..., Any]) -> None
     run(main())
 
 
+def test_connection_that_cannot_be_probed_is_closed(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The system refuses this value, as some systems refuse any once the peer has reset the connection.
+    monkeypatch.setattr("recmon.net.link.TCP_KEEPALIVE", (("TCP_NODELAY", b""),))
+
+    async def main() -> None:
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                await reader.read()
+            writer.close()
+            ended.set_result(None)
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            error, _ = await end_of(line_source(server.sockets[0].getsockname()[1]))
+            assert isinstance(error, ConnectFailed)
+            async with asyncio.timeout(10):
+                await ended
+
+    run(main())
+
+
 def test_addresses_are_told_once_each() -> None:
     assert system_lookup("127.0.0.1", 80) == ["127.0.0.1"]
 

@@ -438,6 +438,32 @@ def test_a_server_that_asks_to_come_back_is_asked_again_a_few_times(run, serve):
     assert run(main()) == 3
 
 
+def test_postponed_downloads_keep_no_other_waiting(run, serve):
+    postponed: list[Any] = []
+    both_postponed = asyncio.Event()
+
+    async def answer(exchange):
+        if any(line == f"X-Locator: {OTHER.locator}" for line in exchange.lines):
+            await exchange.reply(FILE)
+            return
+        postponed.append(exchange)
+        if len(postponed) == 2:
+            both_postponed.set()
+        await exchange.reply(b"", status="429 Too Many Requests")
+
+    async def main():
+        async with serve(answer, parallel=2, postponed_waits_s=(3600,)) as (downloads, server):
+            waiting = [downloads.open(RecordingRef(SERVER, f"path:{n}")) for n in range(2)]
+            async with asyncio.timeout(10):
+                await both_postponed.wait()
+                path = await downloads.open(OTHER).finished()
+            assert [one.status.state for one in waiting] == [DownloadState.RUNNING] * 2
+            assert len(server.requests) == 3
+            return path.read_bytes()
+
+    assert run(main()) == FILE
+
+
 def test_a_server_that_never_gives_in_is_given_up(run, serve, folder):
     async def main():
         answer = refusing("429 Too Many Requests")

@@ -149,6 +149,78 @@ def test_ongoing_calls_survive_a_crash_as_lost(run: Callable[..., Any], tmp_path
     run(scenario())
 
 
+def test_a_call_that_goes_on_over_a_restart_goes_on_and_ends(run: Callable[..., Any], tmp_path: Path) -> None:
+    key = CallKey(EAST, "1")
+    going_on = CallFacts("1", state=CallState.CONNECTED, caller=Party("5", "Anna"), started_at=NOW)
+
+    async def until(history: HistoryService, book: CallBook, event: CallUpdated | CallEnded) -> Call:
+        stored: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+        subscription = history.stored.subscribe(lambda calls: stored.set_result(calls[0]))
+        book.apply(EAST, [event])
+        await stored
+        subscription.cancel()
+        return await history.find(key)
+
+    async def scenario() -> None:
+        book = CallBook()
+        async with opened(tmp_path) as history:
+            book.changed.subscribe(history.record)
+            book.apply(EAST, [CallStarted(going_on, NOW)])
+        book, later = CallBook(), NOW + timedelta(minutes=1)
+        async with opened(tmp_path) as history:
+            assert (await history.find(key)).state is CallState.LOST
+            assert await history.count(EVERYTHING) == 1
+            book.changed.subscribe(history.record)
+            found = await until(history, book, CallUpdated(going_on, later))
+            assert (found.state, found.is_confirmed) == (CallState.CONNECTED, True)
+            assert (found.start_seen, found.received_at) == (True, NOW)
+            assert await history.count(EVERYTHING) == 0
+            end = CallFacts("1", ended_at=NOW + timedelta(seconds=90))
+            found = await until(history, book, CallEnded(end, later))
+            assert (found.state, found.duration_s) == (CallState.ENDED, 90.0)
+            assert (await history.search(EVERYTHING, limit=10)).calls == (found,)
+
+    run(scenario())
+
+
+def test_a_list_that_is_taken_in_makes_no_lost_call_go_on(run: Callable[..., Any], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path) as history:
+            history.record(CallBookChange(added=(call(1, CallState.CONNECTED),)))
+        async with opened(tmp_path) as history:
+            await history.import_lines([json_line(call_object(call(1, CallState.CONNECTED)))])
+            assert (await history.find(call(1).key)).state is CallState.LOST
+
+    run(scenario())
+
+
+@pytest.mark.expects_log("the call east/2 could not be stored")
+@pytest.mark.expects_log("the call east/3 could not be stored")
+@pytest.mark.expects_log("a message of the server east could not be stored")
+def test_one_record_that_cannot_be_stored_stops_no_other(run: Callable[..., Any], tmp_path: Path) -> None:
+    impossible: Any = 7
+    bad = (call(2, cause=impossible), call(3, started_at="yesterday"))
+    message = RawMessage(0, b"x")
+
+    async def scenario() -> None:
+        async with opened(tmp_path) as history:
+            told: list[StoreError] = []
+            history.failed.subscribe(told.append)
+            for _ in range(2):
+                history.record_heard(Heard(EAST, (CallEnded(CallFacts("1"), NOW, message),)))
+                history.record_heard(Heard(EAST, (CallEnded(CallFacts("1"), NOW, RawMessage(2**70, b"y")),)))
+                history.record(CallBookChange(removed=bad))
+                await until_stored(history, 1, 4)
+            await until_stored(history, 5)
+            assert history.held == 0
+            assert await history.count(EVERYTHING) == 3
+            assert [entry.data for entry in await history.messages(call(1).key)] == [b"x", b"x"]
+            assert len(told) == 3, "each is told once"
+            assert history.problems == tuple(told)
+
+    run(scenario())
+
+
 def test_of_a_call_that_changes_often_the_newest_form_is_stored(
     run: Callable[..., Any], tmp_path: Path
 ) -> None:

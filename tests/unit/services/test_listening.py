@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from fake_output import FakeOutput
 from line_server import Seen
 
 from recmon.domain.calls import Call, CallKey, CallState, ServerId
-from recmon.errors import AuthenticationFailed, RecordingMissing
-from recmon.services.listening import ListeningService, live_sound
+from recmon.errors import AuthenticationFailed, DownloadInterrupted, RecordingMissing
+from recmon.net.http import BodyStart
+from recmon.services.listening import ListeningService, _LiveSink, live_sound
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
 from recmon.settings.model import Secret, SecretRef
 from recmon.simulators.verba_http import Account, VerbaHttpSimulator
@@ -204,5 +207,35 @@ def test_leaving_ends_it_too(tmp_path: Path, run: Run) -> None:
         async with desk.open():
             await desk.listening.listen(CALL)
         assert not files_in(tmp_path)
+
+    run(main())
+
+
+def test_a_file_that_is_made_after_listening_ended_is_deleted(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    handles: list[Any] = []
+
+    def slow_open(path: Path, mode: str, **options: Any) -> Any:
+        asked.set()
+        assert go_on.wait(10)
+        handles.append(path.open(mode, **options))
+        return handles[0]
+
+    monkeypatch.setattr("recmon.audio.stream.open", slow_open, raising=False)
+
+    async def main() -> None:
+        sink = _LiveSink(tmp_path, asyncio.get_running_loop().create_future())
+        try:
+            async with asyncio.TaskGroup() as group:
+                beginning = group.create_task(sink.begin(BodyStart(".mp3", None, True)))
+                await until_true(asked.is_set)
+                beginning.cancel()
+            sink.close(DownloadInterrupted("listening was ended"))
+        finally:
+            go_on.set()
+        await until_true(lambda: bool(handles) and handles[0].closed)
+        await until_true(lambda: not files_in(tmp_path))
 
     run(main())

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,14 @@ from recmon.domain.callbook import CallBook
 from recmon.domain.calls import Call, CallKey, CallState, RecordingRef, ServerId
 from recmon.domain.events import CallEnded, CallFacts, CallStarted, SnapshotBegun, SnapshotEnded
 from recmon.domain.query import parse_query
-from recmon.errors import AuthenticationFailed, ConnectFailed, MessageTooLong, RecmonError, SecretMissing
+from recmon.errors import (
+    AuthenticationFailed,
+    ConnectFailed,
+    MessageTooLong,
+    RecmonError,
+    SecretMissing,
+    UnexpectedMessage,
+)
 from recmon.net.http import HttpLimits
 from recmon.services.history import HistoryService
 from recmon.services.monitor import Gap
@@ -277,6 +285,37 @@ def test_an_answer_that_cannot_be_cut_any_shorter_is_an_error(tmp_path: Path, ru
         async with site.simulator, site.bringing() as bringing:
             status = await bringing.until_state(SyncState.WAITING)
             assert isinstance(status.error, MessageTooLong)
+
+    run(main())
+
+
+def test_a_search_that_gets_no_further_leaves_its_time_to_be_searched_again(tmp_path: Path, run: Run) -> None:
+    class Circling:
+        def __init__(self, flows: HistoryFlows) -> None:
+            self._flows = flows
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._flows, name)
+
+        def search_page(self, window: Any, first: int, now: Any, known: Any) -> Any:
+            page = yield from self._flows.search_page(window, first, now, known)
+            return replace(page, next_first=first, is_last=False)
+
+    async def main() -> None:
+        site = Site(tmp_path, history_days=1)
+        site.add(range(10), NOW - timedelta(hours=6))
+        async with site.simulator:
+            async with site.bringing(lambda server: Circling(site.flows(server))) as bringing:
+                status = await bringing.until_state(SyncState.WAITING)
+                assert isinstance(status.error, UnexpectedMessage)
+                assert status.windows_done == 0
+            asked = site.windows_asked()
+            assert list(asked.values()) == [1]
+            async with site.bringing() as bringing:
+                await bringing.until_state(SyncState.CURRENT)
+                assert len(await bringing.calls()) == 10
+            assert set(asked) < set(site.windows_asked())
+            assert all(site.windows_asked()[window] == 2 for window in asked)
 
     run(main())
 

@@ -182,6 +182,23 @@ def test_ongoing_calls_are_listed_under_the_name_that_was_set(run: Run) -> None:
     run(scenario())
 
 
+def test_details_of_a_call_are_told_under_the_name_that_was_set(run: Run) -> None:
+    async def scenario() -> None:
+        async with VerbaSimulator(detail_request="CallInfo") as simulator:
+            simulator.begin_call(cdr_fields(call(), ended=False))
+            simulator.details[call().call_id] = {"native_id": "88120344"}
+            for call_id, code, native_id in ((call().call_id, "0", "88120344"), ("other", "2", "")):
+                async with client_of(simulator) as client:
+                    asked = f'<Request type="CallInfo" id="1"><Call id="{call_id}"/></Request>'
+                    client.writer.write(f"<VerbaApi>{asked}</VerbaApi>".encode())
+                    answer = await client.document()
+                    assert value(answer, "Response/@code") == code
+                    assert answer.findtext("Response/verbacdr/native_id", "") == native_id
+                    await simulator.wait_for_connections(0)
+
+    run(scenario())
+
+
 def test_two_hundred_subscribers_get_every_event(run: Run) -> None:
     async def scenario() -> None:
         async with VerbaSimulator() as simulator, asyncio.TaskGroup() as group:

@@ -57,6 +57,11 @@ def ids(calls: Sequence[Call]) -> list[str]:
     return [one.key.native_id for one in calls]
 
 
+def indexed(connection: Any) -> int:
+    """Return how many calls the index of words holds that have an Anna in them."""
+    return int(connection.execute("SELECT count(*) FROM call_words('anna')").get)
+
+
 FULL = call(
     direction=Direction.INCOMING,
     answered_at=NOON + timedelta(milliseconds=1500),
@@ -101,12 +106,31 @@ def test_the_end_outweighs_what_is_told_after_it(database: Database) -> None:
     assert (merged.state, merged.caller.name, merged.cause) == (CallState.ENDED, "final", "late")
 
 
+def test_a_lost_call_goes_on_when_its_server_tells_of_it(database: Database) -> None:
+    lost = call(state=CallState.LOST, ended_at=None, is_confirmed=False)
+    unconfirmed = replace(lost, state=CallState.CONNECTED, caller=Party())
+    confirmed = replace(unconfirmed, is_confirmed=True, received_at=NOW, start_seen=False)
+    store(database, lost)
+    assert [one.state for one, _ in store(database, unconfirmed)] == [CallState.LOST]
+    expected = replace(lost, state=CallState.CONNECTED, is_confirmed=True)
+    assert store(database, confirmed) == [(expected, False)]
+    assert database.submit(lambda c: CallStore(c).find(lost.key)).result() == expected
+    assert ids(found(database, "state:connected anna")) == ["call-1"]
+    assert found(database, "") == found(database, "anna") == found(database, "state:lost") == []
+    assert database.submit(indexed).result() == 0
+    assert [one.state for one, _ in store(database, lost)] == [CallState.LOST]
+    assert [one.state for one, _ in store(database, confirmed, call())] == [
+        CallState.CONNECTED,
+        CallState.ENDED,
+    ]
+    assert [one.state for one, _ in store(database, confirmed)] == [CallState.ENDED]
+    assert ids(found(database, "anna")) == ["call-1"]
+    assert database.submit(indexed).result() == 1
+
+
 def test_a_lost_call_ends_after_all_and_stays_ended(database: Database) -> None:
     lost = call(state=CallState.LOST, ended_at=None)
     assert [one.state for one, _ in store(database, lost)] == [CallState.LOST]
-    assert [one.state for one, _ in store(database, replace(lost, state=CallState.CONNECTED))] == [
-        CallState.LOST
-    ]
     assert [one.state for one, _ in store(database, call())] == [CallState.ENDED]
     assert [one.state for one, _ in store(database, lost)] == [CallState.ENDED]
     assert ids(found(database, "state:ended")) == ["call-1"]

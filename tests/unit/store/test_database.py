@@ -149,6 +149,54 @@ def test_a_cancelled_search_stops_at_once(path: Path, run: Callable[..., Any]) -
     assert run(scenario()) == 4
 
 
+def test_a_search_cancelled_before_it_has_begun_does_not_begin(
+    path: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> list[str]:
+        done: list[str] = []
+        async with Database(path) as database:
+            free, asked, go_on = database._free, threading.Event(), threading.Event()
+
+            class SlowQueue:
+                put = staticmethod(free.put)
+
+                def get(self) -> apsw.Connection:
+                    asked.set()
+                    go_on.wait(10)
+                    return free.get()
+
+            monkeypatch.setattr(database, "_free", SlowQueue())
+            task = asyncio.create_task(database.read(lambda c: done.append("cancelled")))
+            await asyncio.to_thread(asked.wait, 10)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            go_on.set()
+            await database.read(lambda c: done.append("second"))
+        return done
+
+    assert run(scenario()) == ["second"]
+
+
+def test_closing_ends_searches_that_still_wait_with_an_error(path: Path, run: Callable[..., Any]) -> None:
+    endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+    async def scenario() -> list[Any]:
+        begun = threading.Barrier(module.READERS + 1)
+
+        def job(connection: Any) -> Any:
+            begun.wait(10)
+            return connection.execute(endless).get
+
+        async with Database(path) as database:
+            running = [asyncio.create_task(database.read(job)) for _ in range(module.READERS)]
+            waiting = [asyncio.create_task(database.read(lambda c: 1)) for _ in range(3)]
+            await asyncio.to_thread(begun.wait, 10)
+        return await asyncio.gather(*running, *waiting, return_exceptions=True)
+
+    assert [type(outcome) for outcome in run(scenario())] == [StoreError] * (module.READERS + 3)
+
+
 def test_closing_stops_a_running_search(path: Path, run: Callable[..., Any]) -> None:
     endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -212,6 +260,32 @@ def test_a_full_disk_is_told_and_loses_nothing_stored_before(database: Database)
     database.submit(lambda c: c.pragma("max_page_count", 1_000_000)).result()
     put(database, 2)
     assert count(database) == 2
+
+
+def test_a_transaction_that_cannot_be_undone_does_not_end_the_writing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FailingDisk:
+        def __init__(self, connection: apsw.Connection) -> None:
+            self._connection = connection
+            self._failing = ["COMMIT", "ROLLBACK"]
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connection, name)
+
+        def execute(self, sql: str, *values: Any) -> Any:
+            if sql in self._failing:
+                self._failing.remove(sql)
+                raise apsw.IOError("disk I/O error")
+            return self._connection.execute(sql, *values)
+
+    monkeypatch.setattr(database, "_writer", FailingDisk(database._writer))
+    with pytest.raises(StoreError, match=r"the disk reported an error.*undoing it failed too"):
+        database.submit(lambda c: c.execute("DELETE FROM calls")).result(10)
+    with pytest.raises(StoreError):
+        database.submit(lambda c: None).result(10)
+    database.submit(lambda c: CallStore(c).store([call(1)], NOW)).result(10)
+    assert count(database) == 1
 
 
 def damage(path: Path, how: str) -> None:

@@ -13,7 +13,15 @@ from recmon.domain.cdr import CdrRecord
 from recmon.domain.events import CallEnded, CallFacts, CallStarted, CallUpdated, LinkEvent
 from recmon.errors import MalformedMessage, ProtocolError, RequestRefused, UnexpectedMessage
 from recmon.settings.model import Secret, SecretRef
-from recmon.simulators.verba_documents import Form, answer, call_list, keepalive, notification, refusal
+from recmon.simulators.verba_documents import (
+    Form,
+    answer,
+    call_details,
+    call_list,
+    keepalive,
+    notification,
+    refusal,
+)
 from recmon.vendors.base import CallsQuestion, EventCodec
 from recmon.vendors.verba import ADAPTER
 from recmon.vendors.verba.options import EventsOptions, HttpOptions, VerbaOptions
@@ -132,6 +140,7 @@ def test_labels_that_are_not_listed_mean_what_the_table_says() -> None:
         {"labels": {"x": "begin"}},
         {"labels": {" ": "start"}},
         {"ongoing_request": "a\nb"},
+        {"detail_request": "a\nb"},
         {"filter_locally": "perhaps"},
     ],
 )
@@ -144,6 +153,71 @@ def test_wrong_values_are_refused(wrong: dict[str, Any]) -> None:
 def test_history_days_have_limits(days: int) -> None:
     with pytest.raises(ValueError, match="history_days"):
         HttpOptions("https://h/verba", SecretRef("env", "KEY"), history_days=days)
+
+
+# Details of a call
+
+
+def details(told: CallFacts, **values: Any) -> CallsQuestion:
+    source = ADAPTER.event_source(VerbaOptions(options(detail_request="CallInfo", **values)), UTC)
+    assert source is not None
+    assert source.make_details is not None
+    return source.make_details(told)
+
+
+TOLD = CallFacts("c-1", cdr=CdrRecord.of([("ccdr_id", "C-1")]))
+
+
+def test_no_name_of_the_request_for_details_is_invented() -> None:
+    source = ADAPTER.event_source(VerbaOptions(options(ongoing_request="ListCalls")), UTC)
+    assert source is not None
+    assert source.make_details is None
+
+
+def test_details_are_asked_for_by_the_name_of_the_settings_and_the_id_as_it_was_told() -> None:
+    head = b'<VerbaApi>\n  <Request type="CallInfo" id="1">\n    <Call id="%s"/>\n  </Request>\n</VerbaApi>\n'
+    assert details(TOLD).request.endswith(head % b"C-1")
+    assert details(CallFacts('c"&<')).request.endswith(head.replace(b'"%s"', b"'c\"&amp;&lt;'"))
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_details_are_read_from_any_split_of_the_answer(size: int) -> None:
+    asked = details(TOLD, extensions=("4499",))
+    document = call_details("CallInfo", "1", fields(1) | {"native_id": "88", "end_time": ""}).encode()
+    found = [asked.receive_data(document[at : at + size], AT) for at in range(0, len(document), size)]
+    assert found[-1] is not None
+    (facts,) = found[-1]
+    assert (facts.native_id, facts.cdr.get("native_id")) == ("c-1", "88")
+    assert facts.state is CallState.CONNECTED
+
+
+def test_details_may_come_as_a_bare_record_behind_a_keepalive() -> None:
+    asked = details(TOLD)
+    assert asked.receive_data(keepalive("10").encode(), AT) is None
+    found = asked.receive_data(b"<verbacdr><ccdr_id>C-1</ccdr_id><native_id>88</native_id></verbacdr>", AT)
+    assert found is not None
+    assert found[0].cdr.get("native_id") == "88"
+
+
+@pytest.mark.parametrize(
+    ("document", "error", "words"),
+    [
+        (refusal("CallInfo", "1", "2", "No such call"), RequestRefused, "refused the details.*No such call"),
+        (answer("CallInfo", "1"), MalformedMessage, "does not contain the details"),
+        (call_details("CallInfo", "1", fields(2)), MalformedMessage, "does not contain the details"),
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", UnexpectedMessage, "HTTP"),
+    ],
+)
+def test_other_answers_than_the_details_are_errors(
+    document: str, error: type[ProtocolError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        details(TOLD).receive_data(document.encode(), AT)
+
+
+def test_an_end_without_details_is_an_error() -> None:
+    with pytest.raises(MalformedMessage, match="check detail_request"):
+        details(TOLD).receive_eof(AT)
 
 
 # The list of ongoing calls
