@@ -164,6 +164,13 @@ class Decoder:
         self._position += len(block)
         return block
 
+    @property
+    def arrived(self) -> int:
+        """Frames from here on that are in the file already; 0 also where the form does not tell."""
+        if self._layout is None:
+            return 0
+        return max(0, (self._file.received - self._layout.begin) // self._layout.frame_size - self._position)
+
     def seek(self, frame: int) -> None:
         """Go on reading at a frame; behind the end reads return nothing."""
         frames = self.info.frames

@@ -211,6 +211,9 @@ class PlayerThread:
             self._stage = _Stage.FULL
             self._buffer.ask_for_room()
             return
+        if 0 < decoder.arrived < wanted:
+            # All that has arrived can be heard; the rest is waited for by the next read.
+            wanted = decoder.arrived
         try:
             block = decoder.read(wanted)
         except RecmonError as error:
