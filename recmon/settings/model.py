@@ -69,6 +69,10 @@ class Secret:
         return "Secret(****)"
 
 
+FINGERPRINT = re.compile(r"sha256:(?:[0-9a-f]{2}:?){31}[0-9a-f]{2}", re.IGNORECASE)
+"""How a certificate's fingerprint is written in the settings."""
+
+
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
     """How to check a server's certificate; without both, the system's certificates decide.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import SplitResult, urlsplit
 
-from recmon.settings.model import SecretRef, TlsOptions
+from recmon.settings.model import FINGERPRINT, SecretRef, TlsOptions
 from recmon.vendors.huawei_ccfs.signature import Timestamp
 
 HTTPS_PORT = 443
@@ -18,8 +18,6 @@ SIGNABLE_HEADERS = ("content-length", "content-type", "host")
 
 MOST_PARALLEL_DOWNLOADS = 4
 """The server's limits are unpublished; more than two or three at a time are not advised (ccfs.md 8)."""
-
-_FINGERPRINT = re.compile(r"sha256:(?:[0-9a-f]{2}:?){31}[0-9a-f]{2}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class CcfsOptions:
         # a slash would shift the parts of the Authorization header, anything else here cannot stand in one
         if not re.fullmatch(r"[!-.0-~]+", self.access_key):
             raise ValueError("access_key must be plain letters, digits and signs, without spaces or slashes")
-        if self.fingerprint is not None and not _FINGERPRINT.fullmatch(self.fingerprint.strip()):
+        if self.fingerprint is not None and not FINGERPRINT.fullmatch(self.fingerprint.strip()):
             raise ValueError("fingerprint must be sha256: and the 64 hex digits of the certificate")
         names = [name.lower() for name in self.signed_headers]
         unknown = sorted(set(names) - set(SIGNABLE_HEADERS))

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import ClassVar, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from recmon.settings.model import SecretRef, TlsOptions
+from recmon.settings.model import FINGERPRINT, SecretRef, TlsOptions
 
 DEFAULT_PATH = "/verba"
 """Of the web application, where `url` names none (verba.md 5.1)."""
 
 MOST_PARALLEL_DOWNLOADS = 4
 MOST_HISTORY_DAYS = 3660
-
-_FINGERPRINT = re.compile(r"sha256:(?:[0-9a-f]{2}:?){31}[0-9a-f]{2}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class HttpOptions:
             not self.user.strip() or ":" in self.user or not self.user.isprintable()
         ):
             raise ValueError("user must be a name without a colon")
-        if self.fingerprint is not None and not _FINGERPRINT.fullmatch(self.fingerprint.strip()):
+        if self.fingerprint is not None and not FINGERPRINT.fullmatch(self.fingerprint.strip()):
             raise ValueError("fingerprint must be sha256: and the 64 hex digits of the certificate")
         if parts.scheme == "http" and (self.ca_file is not None or self.fingerprint is not None):
             raise ValueError("ca_file and fingerprint need a url that begins with https")
