@@ -126,6 +126,20 @@ class MalformedMessage(ProtocolError):
     """A message cannot be read."""
 
 
+class HookUnreadable(MalformedMessage):
+    """A web hook cannot be understood.
+
+    Attributes:
+        status: HTTP status of the answer, 400 or 422.
+    """
+
+    def __init__(
+        self, detail: str, *, status: int = 400, excerpt: str = "", offset: int | None = None
+    ) -> None:
+        super().__init__(detail, excerpt=excerpt, offset=offset)
+        self.status = status
+
+
 class UnexpectedMessage(ProtocolError):
     """A message can be read, but says something that cannot follow."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from recmon.domain.calls import CallState, Direction, Party
 from recmon.domain.cdr import EMPTY_CDR, CdrRecord
+from recmon.domain.transcripts import Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,64 @@ class Unrecognised:
     reason: str
     excerpt: str
     message: RawMessage
+
+
+class RecordingStage(Enum):
+    """What a server told of a recording (contract.md, section 4)."""
+
+    EXPECTED = "expected"
+    AVAILABLE = "available"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTold:
+    """A server told of a recording: perhaps before the call's end, perhaps without saying whose it is.
+
+    Attributes:
+        facts: what is told of its call; the native id is empty where it is not told.
+        recording_id: the server's own name for the recording: what comes again under it is the same one.
+        stage: what became of it.
+        locator: the vendor's text for the place (of a `RecordingRef`); None while there is none.
+        duration_s: playing time, where told.
+        reason: why there is none, where it failed.
+    """
+
+    facts: CallFacts
+    recording_id: str
+    stage: RecordingStage
+    at: datetime
+    locator: str | None = None
+    duration_s: float | None = None
+    reason: str | None = None
+    message: RawMessage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptTold:
+    """A server told words of a call.
+
+    Attributes:
+        facts: what is told of its call; the native id is empty where it is not told.
+        transcript_id: the server's own name for the transcription; empty where it has none.
+        phrases: in order of speech.
+        is_complete: whether nothing follows.
+    """
+
+    facts: CallFacts
+    phrases: tuple[Phrase, ...]
+    at: datetime
+    transcript_id: str = ""
+    is_complete: bool = False
+    message: RawMessage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerWarning:
+    """Something that the users should know of a server, such as a wrong set-up; in a plain sentence."""
+
+    at: datetime
+    sentence: str
 
 
 LinkEvent = CallEvent | Subscribed | KeptAlive | SubscriptionRefused | Unrecognised

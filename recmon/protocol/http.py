@@ -18,6 +18,8 @@ class HttpRequest:
         target: path and query exactly as sent, already encoded.
         headers: all headers that are sent, in order; the runner adds none and changes none.
         body: exact bytes; sent with the `Content-Length` that the headers name.
+        origin: scheme, host and port of another server than the conversation's own; empty: its own. Whether
+            that server may be asked is decided where requests are run, never here.
         is_streamed: ask for the body piece by piece: the response carries what has arrived, and `ReadMore`
             asks for a longer beginning.
     """
@@ -27,6 +29,7 @@ class HttpRequest:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
     is_streamed: bool = False
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,10 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"The server sent a message that cannot be read: {e.detail}.",
         "Check that port and vendor in the settings belong together.",
     ),
+    errors.HookUnreadable: lambda e: (
+        f"A web hook could not be read: {e.detail}.",
+        "Check what the sender is set up to send; nothing of it was kept.",
+    ),
     errors.UnexpectedMessage: lambda e: (
         f"The server sent a message that does not belong here: {e.detail}.",
         "If it happens again, the log tells more.",

@@ -17,6 +17,7 @@ from recmon.domain.events import CallFacts, LinkEvent
 from recmon.domain.legs import Leg
 from recmon.protocol.http import HttpFlow
 from recmon.settings.model import Secret, SecretRef, TlsOptions
+from recmon.vendors.hooks import HookParser
 
 Now = Callable[[], datetime]
 """A clock handed to a vendor that must date its requests: returns aware UTC."""
@@ -368,6 +369,19 @@ class VendorAdapter(Protocol):
         """Return in plain words why nobody can listen to a call that goes on; None where one can.
 
         Where it is None, `recording_flows` returns `ListeningFlows`.
+        """
+
+    def hook_parser(self, options: Any, server: str, zone: tzinfo, reveal: Reveal) -> HookParser | None:
+        """Return how to understand the requests with which a server calls us; None where it calls nobody.
+
+        Args:
+            options: the server's own.
+            server: its name in the settings.
+            zone: of times that it writes without one.
+            reveal: looks secrets up.
+
+        Raises:
+            SecretMissing: a secret is not where the settings say.
         """
 
     def default_recording(self, options: Any, call: Call) -> str | None:

@@ -9,6 +9,7 @@ from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrField, CdrSection
 from recmon.domain.legs import Leg
 from recmon.vendors.base import ArchiveReader, CheckedPlace, EventSource, HistoryFlows, RecordingFlows, Reveal
+from recmon.vendors.hooks import HookParser
 from recmon.vendors.huawei_ccfs.checks import checked_places
 from recmon.vendors.huawei_ccfs.flows import CcfsFlows
 from recmon.vendors.huawei_ccfs.options import CcfsOptions
@@ -51,6 +52,12 @@ class CcfsAdapter:
     def no_listening(self, options: CcfsOptions) -> str | None:
         """Return the reason: CC-FS is a file service."""
         return "this server holds recordings of finished calls only"
+
+    def hook_parser(
+        self, options: CcfsOptions, server: str, zone: tzinfo, reveal: Reveal
+    ) -> HookParser | None:
+        """Return None: CC-FS is asked, and calls nobody."""
+        return None
 
     def default_recording(self, options: CcfsOptions, call: Call) -> str | None:
         """Return None: where calls lie is each site's own choice."""

@@ -20,6 +20,7 @@ from recmon.vendors.base import (
     RecordingFlows,
     Reveal,
 )
+from recmon.vendors.hooks import HookParser
 from recmon.vendors.verba.cdr import describe, leg_of
 from recmon.vendors.verba.options import VerbaOptions
 
@@ -112,6 +113,12 @@ class VerbaAdapter:
         if options.http is not None:
             return None
         return "listening needs the server's HTTP interface, which is not in the settings"
+
+    def hook_parser(
+        self, options: VerbaOptions, server: str, zone: tzinfo, reveal: Reveal
+    ) -> HookParser | None:
+        """Return None: recorders are subscribed to, and call nobody."""
+        return None
 
     def default_recording(self, options: VerbaOptions, call: Call) -> str | None:
         """Return the call's own id: the HTTP Business API hands recordings out by it (verba.md 5.3)."""
