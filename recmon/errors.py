@@ -185,6 +185,18 @@ class RecordingDamaged(RecordingError):
     """What arrived is not a whole recording; it was thrown away."""
 
 
+class LinkRefused(RecordingError):
+    """A link to a recording leads where the settings do not allow; nothing was asked there.
+
+    Attributes:
+        host: where it leads, as far as that can be told.
+    """
+
+    def __init__(self, reason: str, *, host: str = "") -> None:
+        super().__init__(reason)
+        self.host = host
+
+
 class DownloadRefused(RecordingError):
     """The server answered the download with an error object."""
 

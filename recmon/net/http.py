@@ -21,14 +21,18 @@ from recmon.errors import (
     RecordingDamaged,
 )
 from recmon.logs import printable
+from recmon.net.foreign import TransferLimit, checked_origin, checking_resolver
+from recmon.net.names import Lookup, system_lookup
 from recmon.net.tls import client_context, tls_failure
 from recmon.protocol.http import HttpFlow, HttpRequest, HttpResponse, ReadMore
 from recmon.settings.model import TlsOptions
 from recmon.vendors.base import MediaHead
+from recmon.vendors.links import LinkRules
 
 if TYPE_CHECKING:
     import aiohttp
     import yarl
+    from aiohttp.abc import AbstractResolver
 
 T = TypeVar("T")
 
@@ -86,7 +90,7 @@ class DownloadSink(Protocol):
 
 
 class HttpClient:
-    """Talks HTTP to one server.
+    """Talks HTTP to one server, and to others only where links may lead.
 
     Nothing is added to what the conversation says: no redirects, cookies, compression, proxies or own headers
     (only `Host` stands first, and a request other than GET without a length gets `Content-Length: 0`).
@@ -95,20 +99,32 @@ class HttpClient:
 
     Args:
         server: name of the server in the settings, for errors.
-        base_url: scheme, host and port, without a path.
+        base_url: scheme, host and port, without a path; empty where every request names its `origin`.
         tls: how to check the server's certificate.
         limits: deadlines and caps.
+        links: which other servers may be asked; left out: none.
+        lookup: finds the addresses of their names; blocks.
     """
 
     def __init__(
-        self, server: str, base_url: str, tls: TlsOptions, *, limits: HttpLimits | None = None
+        self,
+        server: str,
+        base_url: str,
+        tls: TlsOptions,
+        *,
+        limits: HttpLimits | None = None,
+        links: LinkRules | None = None,
+        lookup: Lookup = system_lookup,
     ) -> None:
         self._server = server
         self._base_url = base_url.rstrip("/")
         self._tls = tls
         self._limits = limits or HttpLimits()
+        self._links = links or LinkRules()
+        self._lookup = lookup
         self._opening = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
+        self._foreign_session: aiohttp.ClientSession | None = None
 
     async def run(self, flow: HttpFlow[T]) -> T:
         """Run a conversation to its end and return its result.
@@ -118,6 +134,7 @@ class HttpClient:
             TlsFailed: the server's certificate was refused; no byte of a request was sent.
             DownloadInterrupted: the answer broke off or stalled.
             ProtocolError: the answer is not valid HTTP, or longer than the cap.
+            LinkRefused: a request to another server may not go there; nothing of it was sent.
             RecmonError: what the conversation itself raises.
         """
         result, answer = await self._converse(flow)
@@ -152,6 +169,8 @@ class HttpClient:
             ConnectFailed: no connection could be made.
             TlsFailed: the server's certificate was refused.
         """
+        if not self._base_url:
+            return
         session = await self._open()
         # The reason for imports inside functions here: aiohttp costs 400 ms, which start-up must not pay.
         import aiohttp
@@ -172,9 +191,11 @@ class HttpClient:
 
     async def close(self) -> None:
         """Drop all connections at once. Safe to call twice."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        sessions = (self._session, self._foreign_session)
+        self._session = self._foreign_session = None
+        for session in sessions:
+            if session is not None:
+                await session.close()
 
     async def _open(self) -> aiohttp.ClientSession:
         async with self._opening:
@@ -184,12 +205,21 @@ class HttpClient:
                 self._session = _new_session(context, self._limits)
             return self._session
 
-    def _url(self, target: str) -> yarl.URL:
+    async def _open_foreign(self) -> aiohttp.ClientSession:
+        """Return the session for other servers, whose connections go to checked addresses alone."""
+        async with self._opening:
+            if self._foreign_session is None:
+                context = await asyncio.to_thread(_prepare, self._links.tls)
+                resolver = checking_resolver(self._links, self._lookup)
+                self._foreign_session = _new_session(context, self._limits, resolver)
+            return self._foreign_session
+
+    def _url(self, target: str, origin: str = "") -> yarl.URL:
         # Comes with aiohttp, and waits with it; see `warm`.
         import yarl
 
         # As is: a signature covers the target, so not one escape may change.
-        return yarl.URL(self._base_url + target, encoded=True)
+        return yarl.URL((origin or self._base_url) + target, encoded=True)
 
     async def _converse(self, flow: HttpFlow[T]) -> tuple[T, _Answer | None]:
         """Run a conversation; the answer to its last request comes along if that was streamed."""
@@ -222,7 +252,10 @@ class HttpClient:
         return step.result, answer
 
     async def _ask(self, request: HttpRequest) -> _Answer:
-        session = await self._open()
+        origin = ""
+        if request.origin:
+            origin = str(checked_origin(request, self._links))
+        session = await (self._open_foreign() if origin else self._open())
         import aiohttp  # see `warm`
 
         limits = self._limits
@@ -233,7 +266,7 @@ class HttpClient:
                     async with asyncio.timeout(limits.connect_s + limits.first_byte_s):
                         response = await session.request(
                             request.method,
-                            self._url(request.target),
+                            self._url(request.target, origin),
                             headers=request.headers,
                             data=request.body or None,
                             allow_redirects=False,
@@ -247,7 +280,8 @@ class HttpClient:
                     if not trace.get("is_reused"):
                         raise
             try:
-                return _Answer(self._server, response, limits)
+                cap = TransferLimit(self._links, response.content_length) if origin else None
+                return _Answer(self._server, response, limits, cap)
             except BaseException:
                 response.close()
                 raise
@@ -292,7 +326,9 @@ def _prepare(tls: TlsOptions) -> ssl.SSLContext:
     return client_context(tls)
 
 
-def _new_session(context: ssl.SSLContext, limits: HttpLimits) -> aiohttp.ClientSession:
+def _new_session(
+    context: ssl.SSLContext, limits: HttpLimits, resolver: AbstractResolver | None = None
+) -> aiohttp.ClientSession:
     import aiohttp  # see `HttpClient.warm`
 
     async def note_reuse(session: object, context: Any, parameters: object) -> None:
@@ -302,7 +338,13 @@ def _new_session(context: ssl.SSLContext, limits: HttpLimits) -> aiohttp.ClientS
     tracing.on_connection_reuseconn.append(note_reuse)
     return aiohttp.ClientSession(
         # No limit here: who calls decides how much goes on at a time.
-        connector=aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=limits.keep_open_s),
+        connector=aiohttp.TCPConnector(
+            ssl=context,
+            limit=0,
+            keepalive_timeout=limits.keep_open_s,
+            resolver=resolver,
+            use_dns_cache=resolver is None,
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(
             total=None, connect=limits.connect_s, sock_connect=limits.connect_s, sock_read=None
@@ -317,10 +359,17 @@ def _new_session(context: ssl.SSLContext, limits: HttpLimits) -> aiohttp.ClientS
 class _Answer:
     """An answer whose head has arrived, and as much of its body as was asked for."""
 
-    def __init__(self, server: str, response: aiohttp.ClientResponse, limits: HttpLimits) -> None:
+    def __init__(
+        self,
+        server: str,
+        response: aiohttp.ClientResponse,
+        limits: HttpLimits,
+        cap: TransferLimit | None,
+    ) -> None:
         self._server = server
         self._response = response
         self._limits = limits
+        self._cap = cap
         self._waited_s = 0.0
         self._progress = 0
         self.head = b""
@@ -366,6 +415,8 @@ class _Answer:
                 raise DownloadInterrupted(f"{seen} for {limits.no_progress_s:g} s") from error
         # Time that the receiver takes does not count: only the server can stall.
         self._waited_s += loop.time() - begun
+        if self._cap is not None:
+            self._cap.count(len(data))
         self._progress += len(data)
         if self._progress >= limits.progress_size:
             self._waited_s, self._progress = 0.0, 0

@@ -32,7 +32,7 @@ from recmon.errors import (
 from recmon.net.http import BodyStart, HttpClient, HttpLimits
 from recmon.publisher import Publisher
 from recmon.services.cache import RESERVED_BYTES, PartFile, RecordingCache, copy_whole, open_whole
-from recmon.vendors.base import Now, RecordingFlows
+from recmon.vendors.base import LinkedFlows, Now, RecordingFlows
 
 _log = logging.getLogger(__name__)
 
@@ -347,7 +347,9 @@ class _Site:
                 # In a thread: a secret may have to be fetched from the system's key store.
                 source = await asyncio.to_thread(sources, server)
                 self._slots = asyncio.Semaphore(max(1, source.parallel_downloads))
-                self._parts = (HttpClient(server, source.base_url, source.tls, limits=limits), source)
+                links = source.link_rules if isinstance(source, LinkedFlows) else None
+                client = HttpClient(server, source.base_url, source.tls, limits=limits, links=links)
+                self._parts = (client, source)
             return self._parts
 
     @asynccontextmanager

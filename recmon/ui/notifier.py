@@ -174,6 +174,10 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"The server does not give us this recording: {e.reason}.",
         "Ask its administrator for the right to fetch it.",
     ),
+    errors.LinkRefused: lambda e: (
+        f"The link to the recording was not followed: {e.reason}.",
+        "If it is right, add its host to link_hosts of this server in the settings.",
+    ),
     errors.RecordingDamaged: lambda e: (
         f"What arrived is not a whole recording: {e.reason}.",
         "It was thrown away; try again.",

@@ -18,6 +18,7 @@ from recmon.domain.legs import Leg
 from recmon.protocol.http import HttpFlow
 from recmon.settings.model import Secret, SecretRef, TlsOptions
 from recmon.vendors.hooks import HookParser
+from recmon.vendors.links import LinkRules
 
 Now = Callable[[], datetime]
 """A clock handed to a vendor that must date its requests: returns aware UTC."""
@@ -110,7 +111,7 @@ class RecordingFlows(Protocol):
 
     @property
     def base_url(self) -> str:
-        """Scheme, host and port, without a path."""
+        """Scheme, host and port, without a path; empty where every request names its own `origin`."""
 
     @property
     def tls(self) -> TlsOptions:
@@ -141,6 +142,15 @@ class ListeningFlows(Protocol):
             RecordingError: by type, when the server answers with an error.
             AuthenticationFailed: when it refuses our credentials.
         """
+
+
+@runtime_checkable
+class LinkedFlows(Protocol):
+    """What `RecordingFlows` have besides, where recordings lie on other servers to which links lead."""
+
+    @property
+    def link_rules(self) -> LinkRules:
+        """Where requests with an `origin` may go."""
 
 
 @dataclass(frozen=True, slots=True)
