@@ -25,10 +25,11 @@ from recmon.services.history import HistoryService
 from recmon.services.imports import ImportService
 from recmon.services.listening import ListeningService
 from recmon.services.markers import MarkerService
-from recmon.services.monitor import Monitor, WatchedServer
+from recmon.services.monitor import Monitor
 from recmon.services.playback import PlaybackService
 from recmon.services.queries import HistoryQueries
 from recmon.services.reconciling import ongoing_lister
+from recmon.services.server_watch import WatchedServer
 from recmon.services.synchronisation import HistorySync
 from recmon.settings.model import ServerSettings, Settings
 from recmon.settings.secrets import reveal_secret

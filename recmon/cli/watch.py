@@ -17,7 +17,7 @@ from recmon.domain.callbook import REMEMBERED_FINISHED, CallBookChange
 from recmon.domain.calls import Call, CallKey, CallState, Party
 from recmon.domain.events import Unrecognised
 from recmon.logs import printable
-from recmon.services.monitor import Gap, Heard, LinkState, ServerStatus
+from recmon.services.statuses import Gap, Heard, LinkState, ServerStatus
 from recmon.services.synchronisation import SyncState, SyncStatus
 
 SYNC_TOLD_EVERY = 7

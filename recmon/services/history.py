@@ -39,7 +39,7 @@ from recmon.vendors.base import Now
 
 if TYPE_CHECKING:
     # Only named here: a history without links (search, export) need not load what links need (start-up time).
-    from recmon.services.monitor import Heard
+    from recmon.services.statuses import Heard
 
 BATCH = 1_000
 """Calls, and messages, that are stored or imported in one transaction at most."""

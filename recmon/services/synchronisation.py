@@ -30,8 +30,8 @@ from recmon.errors import (
 )
 from recmon.publisher import Publisher
 from recmon.services.history import HistoryService
-from recmon.services.monitor import Gap
 from recmon.services.queries import HistoryQueries
+from recmon.services.statuses import Gap
 from recmon.store.database import Connection, Database
 from recmon.store.synchronisation import ResumePoint, SynchronisationStore, TimeSpan, missing
 from recmon.vendors.base import CallPage, HistoryFlows, Now, TimeWindow

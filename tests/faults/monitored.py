@@ -14,7 +14,9 @@ from recmon.domain.calls import ServerId
 from recmon.domain.events import LinkEvent
 from recmon.net.link import LinkLimits
 from recmon.publisher import Publisher
-from recmon.services.monitor import Gap, Heard, LinkState, Monitor, ServerStatus, WatchedServer
+from recmon.services.monitor import Monitor
+from recmon.services.server_watch import WatchedServer
+from recmon.services.statuses import Gap, Heard, LinkState, ServerStatus
 from recmon.vendors.base import EventSource
 from recmon.vendors.verba.adapter import VerbaAdapter
 from recmon.vendors.verba.codec import VerbaCodec

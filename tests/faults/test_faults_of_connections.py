@@ -25,7 +25,7 @@ from recmon.domain.calls import ServerId
 from recmon.domain.events import KeptAlive, Unrecognised
 from recmon.errors import ConnectionLost, IdleTimeout
 from recmon.net.link import LinkLimits, Supervision
-from recmon.services.monitor import LinkState
+from recmon.services.statuses import LinkState
 from recmon.simulators.verba import VerbaFaults, VerbaSimulator
 from recmon.simulators.verba_documents import Form, answer, notification
 

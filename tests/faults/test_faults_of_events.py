@@ -26,7 +26,7 @@ from recmon.domain.events import (
     CallUpdated,
 )
 from recmon.domain.query import parse_query
-from recmon.services.monitor import LinkState, ServerStatus
+from recmon.services.statuses import LinkState, ServerStatus
 from recmon.simulators.verba import VerbaSimulator
 from recmon.simulators.verba_documents import DECLARATION, Form, answer, notification
 from recmon.store.calls import CallStore

@@ -32,7 +32,8 @@ from recmon.errors import ConnectFailed, IdleTimeout, RequestRefused
 from recmon.net.backoff import CONNECTS_PER_S
 from recmon.net.link import LinkLimits
 from recmon.services.history import HistoryService
-from recmon.services.monitor import STEADY_AFTER_S, UNCONFIRMED_GRACE_S, LinkState, WatchedServer
+from recmon.services.server_watch import STEADY_AFTER_S, UNCONFIRMED_GRACE_S, WatchedServer
+from recmon.services.statuses import LinkState
 from recmon.simulators.verba import VerbaFaults, VerbaSimulator
 from recmon.store.database import Database
 

@@ -20,7 +20,7 @@ from reading_traced import read_traced
 from recmon.domain.events import CallStarted, LinkEvent, Unrecognised
 from recmon.errors import MessageTooLong, RecmonError, UnexpectedMessage
 from recmon.net.backoff import Backoff
-from recmon.services.monitor import LinkState
+from recmon.services.statuses import LinkState
 from recmon.simulators.verba_documents import Form, answer, notification
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)

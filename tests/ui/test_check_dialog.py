@@ -16,7 +16,7 @@ from window_services import EAST, NOW, ToldMonitor
 from recmon.domain.callbook import CallBook
 from recmon.domain.calls import ServerId
 from recmon.domain.checks import CheckStep, Finding, Verdict
-from recmon.services.monitor import LinkState, ServerStatus
+from recmon.services.statuses import LinkState, ServerStatus
 from recmon.ui.dialogs.check_dialog import CheckDialog
 from recmon.ui.notifier import Notifier
 from recmon.ui.panes.server_bar import ServerBar

@@ -17,7 +17,7 @@ from recmon.domain.calls import CallState
 from recmon.errors import ConnectFailed
 from recmon.paths import default_settings_file
 from recmon.services.downloads import DownloadState
-from recmon.services.monitor import Gap, LinkState, ServerStatus
+from recmon.services.statuses import Gap, LinkState, ServerStatus
 from recmon.ui.models.columns import LIVE_COLUMNS
 from recmon.ui.panes.call_pane import NOT_UNDERSTOOD
 from recmon.ui.panes.details_rows import call_section

@@ -17,7 +17,7 @@ from window_services import EAST, NOW, ended, key, past_call, started
 from recmon.domain.calls import CallState
 from recmon.errors import ConnectFailed, StoreError
 from recmon.services.downloads import DownloadState
-from recmon.services.monitor import Gap, LinkState, ServerStatus
+from recmon.services.statuses import Gap, LinkState, ServerStatus
 from recmon.ui.dialogs.keys_dialog import KeysDialog
 from recmon.ui.panes.call_table import COMPACT_PX
 from recmon.ui.state import WindowState

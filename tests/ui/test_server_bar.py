@@ -27,7 +27,7 @@ from recmon.errors import (
 )
 from recmon.publisher import Publisher
 from recmon.services.downloads import DownloadState, DownloadStatus
-from recmon.services.monitor import LinkState, ServerStatus
+from recmon.services.statuses import LinkState, ServerStatus
 from recmon.services.synchronisation import SyncState, SyncStatus
 from recmon.ui.notifier import Notifier
 from recmon.ui.panes.server_bar import ServerBar

@@ -24,8 +24,8 @@ from recmon.services.history import ImportResult, SearchPage
 from recmon.services.imports import ImportProgress
 from recmon.services.listening import live_sound
 from recmon.services.markers import CallMarker
-from recmon.services.monitor import Gap, LinkState, ServerStatus
 from recmon.services.playback import PlaybackState, PlaybackStatus
+from recmon.services.statuses import Gap, LinkState, ServerStatus
 from recmon.services.synchronisation import SyncStatus
 
 NOW = datetime(2026, 11, 21, 9, 42, 0, tzinfo=UTC)

@@ -10,7 +10,8 @@ from recmon.domain.callbook import CallBook
 from recmon.domain.calls import ServerId
 from recmon.services.details import CallDetails
 from recmon.services.downloads import DownloadStatus
-from recmon.services.monitor import Monitor, ServerStatus
+from recmon.services.monitor import Monitor
+from recmon.services.statuses import ServerStatus
 from recmon.services.synchronisation import HistorySync, SyncStatus
 from recmon.ui.dialogs.check_dialog import CheckDialog, ServerCheck
 from recmon.ui.icons import icon

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from recmon.domain.calls import ServerId
-from recmon.services.monitor import LinkState
+from recmon.services.statuses import LinkState
 from recmon.ui import text as words
 from recmon.ui.notifier import Notice
 from recmon.ui.panes.labels import ElidedLabel

@@ -22,7 +22,7 @@ from recmon.errors import (
     TlsFailed,
 )
 from recmon.services.downloads import DownloadState, DownloadStatus
-from recmon.services.monitor import LinkState, ServerStatus
+from recmon.services.statuses import LinkState, ServerStatus
 from recmon.services.synchronisation import SyncState, SyncStatus
 from recmon.ui import text as words
 from recmon.ui.notifier import Notice, sentence_for

@@ -16,7 +16,7 @@ from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, ServerId
 from recmon.errors import RecmonError, StoreError
 from recmon.publisher import Subscription
-from recmon.services.monitor import Gap
+from recmon.services.statuses import Gap
 from recmon.ui import text
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.notifier import Notice, Notifier, sentence_for

@@ -17,7 +17,9 @@ from recmon.domain.calls import CallKey, ServerId
 from recmon.domain.events import CallEnded, CallFacts, CallStarted
 from recmon.net.link import LinkLimits
 from recmon.services.detail_requests import ASKED_AT_ONCE, LONGEST_QUEUE, DetailRequests
-from recmon.services.monitor import LinkState, Monitor, WatchedServer
+from recmon.services.monitor import Monitor
+from recmon.services.server_watch import WatchedServer
+from recmon.services.statuses import LinkState
 from recmon.simulators.verba import VerbaSimulator
 from recmon.vendors.verba import ADAPTER
 from recmon.vendors.verba.options import EventsOptions, VerbaOptions

@@ -30,7 +30,7 @@ from recmon.domain.query import EVERYTHING, parse_query
 from recmon.errors import CallNotFound, DatabaseSetAside, StoreError
 from recmon.services import history as module
 from recmon.services.history import HistoryService, ImportResult
-from recmon.services.monitor import Heard
+from recmon.services.statuses import Heard
 from recmon.store import database as database_module
 from recmon.store.database import Database
 from recmon.store.journal import MessageKind

@@ -24,8 +24,10 @@ from recmon.errors import (
     RequestRefused,
 )
 from recmon.net.link import LinkLimits
-from recmon.services import monitor as monitor_module
-from recmon.services.monitor import Gap, Heard, LinkState, Monitor, ServerStatus, WatchedServer
+from recmon.services import server_watch
+from recmon.services.monitor import Monitor
+from recmon.services.server_watch import WatchedServer
+from recmon.services.statuses import Gap, Heard, LinkState, ServerStatus
 from recmon.simulators.verba import VerbaFaults, VerbaSimulator
 from recmon.vendors.base import EventSource
 from recmon.vendors.verba.adapter import VerbaAdapter
@@ -205,7 +207,7 @@ def test_refused_subscription_is_a_failure_that_is_tried_again_slowly(run: Calla
                 assert failed.error.code == "2"
                 assert failed.retry_at is not None
                 wait = failed.retry_at - failed.since
-                assert abs(wait - timedelta(seconds=monitor_module.RETRY_FAILED_S)) < timedelta(seconds=1)
+                assert abs(wait - timedelta(seconds=server_watch.RETRY_FAILED_S)) < timedelta(seconds=1)
                 simulator.faults = VerbaFaults()
                 watching.monitor.retry_now(EAST)
                 await watching.until(LinkState.LIVE)
@@ -305,7 +307,7 @@ def test_waits_grow_while_the_server_accepts_and_closes(run: Callable[..., Any])
 def test_waits_are_short_again_after_a_link_that_lasted(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor_module, "STEADY_AFTER_S", 0.0)
+    monkeypatch.setattr(server_watch, "STEADY_AFTER_S", 0.0)
 
     async def main() -> list[float]:
         async with LineServer(ends=True) as server:
@@ -320,7 +322,7 @@ def test_waits_are_short_again_after_a_link_that_lasted(
 def test_calls_not_heard_of_again_are_given_up_after_the_grace_time(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor_module, "UNCONFIRMED_GRACE_S", 0.05)
+    monkeypatch.setattr(server_watch, "UNCONFIRMED_GRACE_S", 0.05)
 
     async def main() -> None:
         async with LineServer(b"ok -\nstart 1\nstart 2\n") as server:
@@ -340,7 +342,7 @@ def test_calls_not_heard_of_again_are_given_up_after_the_grace_time(
 def test_counting_alone_is_told_at_most_once_a_second(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor_module, "COUNTS_SHOWN_EVERY_S", 0.2)
+    monkeypatch.setattr(server_watch, "COUNTS_SHOWN_EVERY_S", 0.2)
 
     async def main() -> None:
         async with LineServer() as server:

@@ -21,8 +21,10 @@ from recmon.errors import AuthenticationFailed, ConnectFailed, RecmonError
 from recmon.net.link import LinkLimits
 from recmon.paths import DataDir
 from recmon.services import reconciling
-from recmon.services.monitor import Gap, LinkState, Monitor, WatchedServer
+from recmon.services.monitor import Monitor
 from recmon.services.reconciling import Reconciliation
+from recmon.services.server_watch import WatchedServer
+from recmon.services.statuses import Gap, LinkState
 from recmon.settings.model import SecretRef, ServerSettings, Settings
 from recmon.simulators.verba import VerbaFaults, VerbaSimulator
 from recmon.simulators.verba_http import Account, VerbaHttpSimulator

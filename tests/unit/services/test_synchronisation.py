@@ -28,8 +28,8 @@ from recmon.errors import (
 )
 from recmon.net.http import HttpLimits
 from recmon.services.history import HistoryService
-from recmon.services.monitor import Gap
 from recmon.services.queries import HistoryQueries
+from recmon.services.statuses import Gap
 from recmon.services.synchronisation import SETTLED_AFTER, HistorySync, SyncState, SyncStatus
 from recmon.settings.model import Secret, SecretRef
 from recmon.simulators.verba_http import Account, VerbaHttpFaults, VerbaHttpSimulator
