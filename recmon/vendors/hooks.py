@@ -15,6 +15,8 @@ from recmon.domain.events import (
     TranscriptTold,
     Unrecognised,
 )
+from recmon.errors import HookUnreadable, MalformedMessage
+from recmon.protocol.json import JsonValue, read_json
 from recmon.settings.model import Secret
 
 HookEvent = (
@@ -110,3 +112,15 @@ class HookParser(Protocol):
         Raises:
             HookUnreadable: the request cannot be understood; nothing of it counts.
         """
+
+
+def read_hook_json(data: bytes) -> JsonValue:
+    """Return the value of a hook's document, read as `protocol.json` says.
+
+    Raises:
+        HookUnreadable: it is not JSON; the detail names the place.
+    """
+    try:
+        return read_json(data)
+    except MalformedMessage as error:
+        raise HookUnreadable(error.detail, excerpt=error.excerpt, offset=error.offset) from error
