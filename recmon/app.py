@@ -196,7 +196,8 @@ class _RecordingSources:
             server = self._servers.get(name)
             if server is None:
                 raise RecordingMissing(f"the server {name} is not in the settings")
-            flows = ADAPTERS[server.vendor].recording_flows(server.options, name, reveal_secret)
+            zone = ZoneInfo(server.time_zone)
+            flows = ADAPTERS[server.vendor].recording_flows(server.options, name, zone, reveal_secret)
             if flows is None:
                 raise RecordingMissing(f"recordings cannot be fetched from {name}")
             self._flows[name] = flows

@@ -208,9 +208,17 @@ class DownloadInterrupted(RecordingError):
 
 
 class DownloadPostponed(RecordingError):
-    """The server asks to come back later (flow control)."""
+    """The server asks to come back later (flow control).
+
+    Attributes:
+        retry_after_s: how long it asks to wait, where it tells.
+    """
 
     retryable = True
+
+    def __init__(self, reason: str, *, code: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(reason, code=code)
+        self.retry_after_s = retry_after_s
 
 
 # Storage

@@ -13,6 +13,18 @@ VERBA_SERVERS = 12
 """Most simulated recording servers that `demo` and `simulate` start."""
 
 
+_FURTHER_PLACES = (
+    ("--original-path", "P", "the original path of an agent's recording"),
+    ("--file-name", "P", "the file name in the server's index"),
+    ("--ivr", "P", "a voice message; ?locationId=N may follow"),
+    ("--oiap", "P", "a recording of the voice bot; ?locationId=N may follow"),
+    ("--play", "P", "an original path, fetched as for play-back"),
+    ("--obs", "PLACE", "in object storage: CALL-ID@BEGIN/END, and #N where there are several"),
+    ("--cms-call-id", "ID", "the call id of an inspected recording, from CC-CMS"),
+)
+"""Further kinds of places (docs/settings.md), one option each."""
+
+
 def parse_arguments(words: list[str]) -> argparse.Namespace:
     """Read the command line; wrong usage ends the process with 2, as argparse does."""
     common = _common(default=argparse.SUPPRESS)
@@ -143,6 +155,8 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--path", metavar="P", help="with --server: a file's full path there")
     place.add_argument("--folder", metavar="P", help="with --server: a folder there that holds one file")
     place.add_argument("--call-id", metavar="ID", help="with --server: the server's own call id")
+    for option, metavar, help_text in _FURTHER_PLACES:
+        place.add_argument(option, metavar=metavar, help=f"with --server: {help_text}")
 
 
 def _number(text: str, *, least: float, most: float, what: str) -> float:

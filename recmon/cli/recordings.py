@@ -49,17 +49,14 @@ async def play(options: argparse.Namespace) -> int:
 
 def _place(options: argparse.Namespace, other: str | None) -> RecordingRef | None:
     """Return the place on a server that the options name, or None where they name a call or file."""
-    named = {
-        LocatorKind.PATH: options.path,
-        LocatorKind.FOLDER: options.folder,
-        LocatorKind.CALL_ID: options.call_id,
-    }
-    given = [(kind, value) for kind, value in named.items() if value]
+    # A file of this computer is named as it is, without a server.
+    kinds = (kind for kind in LocatorKind if kind is not LocatorKind.FILE)
+    given = [(kind, value) for kind in kinds if (value := getattr(options, kind.value))]
     if options.server and given and other is None:
         (kind, value) = given[0]
         return RecordingRef(ServerId(options.server), f"{kind.value}:{value}")
     if options.server or given or other is None:
-        raise UsageError("name a call, or --server NAME with one of --path, --folder and --call-id")
+        raise UsageError("name a call, or --server NAME with --path, --folder, --call-id or another place")
     return None
 
 

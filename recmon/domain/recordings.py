@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
 
 from recmon.domain.calls import Call, RecordingRef, ServerId
 from recmon.errors import RecordingMissing
 
+SEARCHED_AROUND = timedelta(minutes=10)
+"""Where a recording is searched for by its call's time: so much before and after it, for clocks that differ."""
+
 _PLACEHOLDER = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
 
 
 class LocatorKind(Enum):
-    """How a recordings server is asked for a recording (contract.md, section 3).
+    """How a recordings server is asked for a recording (contract.md, section 3; docs/settings.md).
 
     `FILE` is a file of an imported folder, on this computer: no server is asked, and no template makes it.
     """
@@ -23,6 +26,13 @@ class LocatorKind(Enum):
     PATH = "path"
     FOLDER = "folder"
     CALL_ID = "call_id"
+    ORIGINAL_PATH = "original_path"
+    FILE_NAME = "file_name"
+    IVR = "ivr"
+    OIAP = "oiap"
+    PLAY = "play"
+    OBS = "obs"
+    CMS_CALL_ID = "cms_call_id"
     FILE = "file"
 
 
@@ -102,7 +112,19 @@ class RecordingTemplate:
                 return local.strftime(form) if form else local.strftime("%Y-%m-%d %H:%M:%S")
             return value
 
-        return RecordingRef(server, f"{self.kind.value}:{_PLACEHOLDER.sub(value_of, self.text)}")
+        filled = _PLACEHOLDER.sub(value_of, self.text)
+        if self.kind is LocatorKind.OBS and "@" not in filled:
+            filled += self._span(call)
+        return RecordingRef(server, f"{self.kind.value}:{filled}")
+
+    def _span(self, call: Call) -> str:
+        """Return the time in which object storage is searched for a call: a little more than its own."""
+        begin, end = call.started_at, call.ended_at
+        if begin is None or end is None:
+            name = "started_at" if begin is None else "ended_at"
+            raise RecordingMissing(f"no recording {self.kind.value}: {name} is empty")
+        begin, end = (at.astimezone(UTC) for at in (begin - SEARCHED_AROUND, end + SEARCHED_AROUND))
+        return f"@{begin:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def parse_locator(locator: str) -> tuple[LocatorKind, str]:

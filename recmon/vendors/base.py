@@ -338,8 +338,16 @@ class VendorAdapter(Protocol):
     def event_source(self, options: Any, zone: tzinfo) -> EventSource | None:
         """Return how to watch the server live, or None where it cannot be or is not configured."""
 
-    def recording_flows(self, options: Any, server: str, reveal: Reveal) -> RecordingFlows | None:
+    def recording_flows(
+        self, options: Any, server: str, zone: tzinfo, reveal: Reveal
+    ) -> RecordingFlows | None:
         """Return how to fetch recordings from the server, or None where it holds none.
+
+        Args:
+            options: the server's own.
+            server: its name in the settings.
+            zone: of times that it is told without one.
+            reveal: looks secrets up.
 
         Raises:
             SecretMissing: a secret is not where the settings say.

@@ -115,7 +115,7 @@ def test_texts_forge_no_line_and_no_formula(naughty_strings: list[str]) -> None:
 
 def flows() -> CcfsFlows:
     options = CcfsOptions("https://files.example.test:8443", "ak-01", SecretRef.parse("env:NONE"))
-    return CcfsFlows(options, "archive", Secret("not a secret"))
+    return CcfsFlows(options, "archive", Secret("not a secret"), UTC)
 
 
 def test_texts_as_paths_are_asked_for_as_they_are_or_refused(naughty_strings: list[str]) -> None:

@@ -18,6 +18,13 @@ _PLACES = {
     LocatorKind.PATH: "file",
     LocatorKind.FOLDER: "folder",
     LocatorKind.CALL_ID: "call id",
+    LocatorKind.ORIGINAL_PATH: "original path",
+    LocatorKind.FILE_NAME: "file name",
+    LocatorKind.IVR: "voice message",
+    LocatorKind.OIAP: "bot recording",
+    LocatorKind.PLAY: "play-back",
+    LocatorKind.OBS: "object storage",
+    LocatorKind.CMS_CALL_ID: "inspected call",
     LocatorKind.FILE: "file on this computer",
 }
 

@@ -26,13 +26,15 @@ class CcfsAdapter:
         """Return None: CC-FS is a file service."""
         return None
 
-    def recording_flows(self, options: CcfsOptions, server: str, reveal: Reveal) -> RecordingFlows:
+    def recording_flows(
+        self, options: CcfsOptions, server: str, zone: tzinfo, reveal: Reveal
+    ) -> RecordingFlows:
         """Return how to fetch recordings; the secret is looked up now.
 
         Raises:
             SecretMissing: it is not where the settings say.
         """
-        return CcfsFlows(options, server, reveal(options.secret_key))
+        return CcfsFlows(options, server, reveal(options.secret_key), zone)
 
     def history_flows(
         self, options: CcfsOptions, server: str, zone: tzinfo, reveal: Reveal

@@ -6,6 +6,7 @@ Exactly one for each press of a button: wrong signatures lock the caller's addre
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC
 from urllib.parse import urlsplit
 
 from recmon.domain.checks import Finding, Verdict
@@ -39,7 +40,7 @@ def _signed_request(
     options: CcfsOptions, server: str, reveal: Reveal, path: str | None
 ) -> Callable[[Now], HttpFlow[Finding]]:
     def ask(now: Now) -> HttpFlow[Finding]:
-        return converse(CcfsFlows(options, server, reveal(options.secret_key)), now)
+        return converse(CcfsFlows(options, server, reveal(options.secret_key), UTC), now)
 
     def converse(flows: CcfsFlows, now: Now) -> HttpFlow[Finding]:
         try:

@@ -18,6 +18,7 @@ from recmon.errors import (
     RecordingMissing,
 )
 from recmon.logs import mask, printable
+from recmon.protocol.http import HttpResponse
 
 DESCRIPTION_LIMIT = 200
 
@@ -57,6 +58,32 @@ def read_reply(body: bytes) -> Mapping[str, Any] | None:
     return _stripped(reply)
 
 
+def reply_data(server: str, response: HttpResponse, at: datetime) -> Any:
+    """Return the data of an answer that must be an object (ccfs.md 3).
+
+    Args:
+        server: name of the server in the settings.
+        response: with status 200.
+        at: when it arrived, aware UTC.
+
+    Raises:
+        RecmonError: by the result code; DownloadRefused where there is none.
+    """
+    reply = read_reply(response.body)
+    if reply is None:
+        raise DownloadRefused("the server answered with something else than an object in JSON")
+    if is_success(reply):
+        return reply.get("resultData")
+    error = reply_error(server, reply, response.headers, at)
+    raise error or DownloadRefused("the server's answer does not say whether it worked")
+
+
+def is_success(reply: Mapping[str, Any]) -> bool:
+    """Tell whether a reply reports success."""
+    code, _ = _outcome(reply)
+    return _is_code(code) and _number(str(code).strip()) in _SUCCESSES
+
+
 def reply_error(
     server: str, reply: Mapping[str, Any], headers: Mapping[str, str], at: datetime
 ) -> RecmonError | None:
@@ -68,11 +95,7 @@ def reply_error(
         headers: of the response, by lower-case name.
         at: when the response arrived, aware UTC.
     """
-    code, description = reply.get("resultCode"), reply.get("resultDesc")
-    # older servers repeat the outcome in a deprecated object (ccfs.md 3)
-    older = _stripped(reply.get("response"))
-    if not _is_code(code) and older is not None:
-        code, description = older.get("resultCode"), older.get("resultMsg")
+    code, description = _outcome(reply)
     if _is_code(code):
         return _code_error(str(code).strip(), description)
     status = reply.get("status")
@@ -109,7 +132,11 @@ def status_error(server: str, status: int, headers: Mapping[str, str], at: datet
         )
     # 418 is what web firewalls in front of cloud sites answer (ccfs.md 6)
     if status in (418, 429, 503):
-        return DownloadPostponed("the server asks to come back later", code=code)
+        return DownloadPostponed(
+            "the server asks to come back later",
+            code=code,
+            retry_after_s=retry_after_s(headers, at),
+        )
     if status >= 500:
         return DownloadInterrupted("the server, or one in front of it, failed", code=code)
     if 300 <= status < 400:
@@ -121,8 +148,21 @@ def status_error(server: str, status: int, headers: Mapping[str, str], at: datet
     return DownloadRefused("the server refused the request", code=code)
 
 
+def _outcome(reply: Mapping[str, Any]) -> tuple[object, object]:
+    code, description = reply.get("resultCode"), reply.get("resultDesc")
+    # older servers repeat the outcome in a deprecated object (ccfs.md 3)
+    older = _stripped(reply.get("response"))
+    if not _is_code(code) and older is not None:
+        code, description = older.get("resultCode"), older.get("resultMsg")
+    return code, description
+
+
+def _number(code: str) -> int:
+    return int(code) if code.isascii() and code.isdigit() and len(code) < 20 else -1
+
+
 def _code_error(code: str, description: object) -> RecordingError:
-    number = int(code) if code.isascii() and code.isdigit() and len(code) < 20 else -1
+    number = _number(code)
     if number in _SUCCESSES:
         return _unexpected_success()
     shown = printable(mask(code), 40)
@@ -150,11 +190,27 @@ def _stripped(value: object) -> Mapping[str, Any] | None:
 
 def _clock_difference_s(date: str | None, at: datetime) -> float | None:
     """Return the server's clock minus ours, or None where the response does not tell."""
-    if date is None:
-        return None
+    told = None if date is None else _http_time(date)
+    return None if told is None else (told - at).total_seconds()
+
+
+def retry_after_s(headers: Mapping[str, str], at: datetime) -> float | None:
+    """Return the wait that a server asks for, in seconds or as a time (RFC 9110, section 10.2.3).
+
+    Args:
+        headers: of the response, by lower-case name.
+        at: when it arrived, aware UTC.
+    """
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    told = _http_time(text)
+    return None if told is None else max(0.0, (told - at).total_seconds())
+
+
+def _http_time(text: str) -> datetime | None:
     try:
-        told = parsedate_to_datetime(date)
+        told = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    told = told.replace(tzinfo=UTC) if told.tzinfo is None else told
-    return (told - at).total_seconds()
+    return told.replace(tzinfo=UTC) if told.tzinfo is None else told

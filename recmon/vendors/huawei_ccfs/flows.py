@@ -1,4 +1,4 @@
-"""Downloads from CC-FS as conversations: one signed request each, then a verdict on the first bytes.
+"""Downloads from CC-FS as conversations: signed requests, then a verdict on the first bytes.
 
 Nothing is tried twice and no variant of the signature is tried: wrong ones lock the caller's address
 (ccfs.md 2.3).
@@ -6,23 +6,48 @@ Nothing is tried twice and no variant of the signature is tried: wrong ones lock
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Generator
-from datetime import datetime
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Any
+from urllib.parse import urlsplit
 
 from recmon.domain.media import SNIFF_SIZE, WHITE_SPACE_LIMIT, MediaKind, sniff
-from recmon.domain.recordings import LocatorKind, parse_locator
-from recmon.errors import DownloadRefused, RecordingDamaged, RecordingError, RecordingMissing
+from recmon.domain.recordings import LocatorKind
+from recmon.errors import (
+    DownloadInterrupted,
+    DownloadPostponed,
+    DownloadRefused,
+    RecmonError,
+    RecordingDamaged,
+    RecordingForbidden,
+    RecordingMissing,
+)
 from recmon.protocol.http import HttpFlow, HttpRequest, HttpResponse, ReadMore
 from recmon.settings.model import Secret, TlsOptions
 from recmon.vendors.base import MediaHead, Now
-from recmon.vendors.huawei_ccfs.codes import read_reply, reply_error, status_error
+from recmon.vendors.huawei_ccfs.codes import (
+    read_reply,
+    reply_data,
+    reply_error,
+    retry_after_s,
+    status_error,
+)
 from recmon.vendors.huawei_ccfs.options import CcfsOptions
-from recmon.vendors.huawei_ccfs.signature import authorization, format_timestamp
+from recmon.vendors.huawei_ccfs.places import (
+    Asked,
+    StoredCall,
+    asked_for,
+    checked_call_id,
+    checked_path,
+    parse_place,
+    stored_call,
+)
+from recmon.vendors.huawei_ccfs.signing import RequestSigner, target_of, unsigned_get
 
 PREFIX = "/CCFS/resource/ccfs"
-CONTENT_TYPE = "application/json;charset=UTF-8"
+CMS_DOWNLOAD = "/rest/cmsapp/v1/openapi/hisindex/downloadRecordFile"
 
 ERROR_LIMIT = 64 * 1024
 """An error object is not larger (ccfs.md 3)."""
@@ -30,11 +55,16 @@ ERROR_LIMIT = 64 * 1024
 PAGE_HEAD = 512
 """So many bytes tell a web page."""
 
-CALL_ID_LIMIT = 25
-"""Characters of a `callId` (ccfs.md 4.2)."""
-
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*<(?:!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
+_ADDRESS = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """An address that the server handed out. It opens the recording to anyone: its `repr` shows nothing."""
+
+    host: str = field(repr=False)
+    target: str = field(repr=False)
 
 
 class CcfsFlows:
@@ -44,19 +74,20 @@ class CcfsFlows:
         options: its settings.
         server: its name in the settings.
         secret_key: the secret of its access key.
+        zone: the tenant's, in which the server is told times.
     """
 
-    def __init__(self, options: CcfsOptions, server: str, secret_key: Secret) -> None:
+    def __init__(self, options: CcfsOptions, server: str, secret_key: Secret, zone: tzinfo) -> None:
         self._options = options
         self._server = server
-        self._secret_key = secret_key
-        # one text for the wire and for the signature (ccfs.md 2.3)
+        self._zone = zone
         self._host = options.host_header
+        self._signer = RequestSigner(options, secret_key, self._host)
 
     @property
     def base_url(self) -> str:
         """Scheme, host and port, without a path."""
-        return f"https://{self._host}"
+        return self._options.base_url
 
     @property
     def tls(self) -> TlsOptions:
@@ -69,58 +100,93 @@ class CcfsFlows:
         return self._options.parallel_downloads
 
     def download(self, locator: str, now: Now) -> HttpFlow[MediaHead]:
-        """Fetch the recording at a `path:`, `folder:` or `call_id:` locator with one request.
+        """Fetch the recording at a locator; a ZIP with several of them is left to the receiver.
 
         Raises:
             RecordingMissing: the locator cannot be asked for, or the server has nothing there.
+            RecordingForbidden: the server refuses what it had just allowed.
             RecordingDamaged: the server sent nothing.
             DownloadPostponed: flow control.
             DownloadInterrupted: the server, or one in front of it, failed.
             DownloadRefused: any other refusal, also a web page in place of a recording.
-            RecordingError: an archive with several recordings.
             AuthenticationFailed: the signature was refused, or the address is locked.
         """
-        operation, message = _question(locator)
-        response = yield self._request(f"{PREFIX}/{operation}", message, now())
-        failure = status_error(self._server, response.status, response.headers, now())
+        kind, value = parse_place(locator)
+        match kind:
+            case LocatorKind.PLAY:
+                return (yield from self._played(value, now))
+            case LocatorKind.OBS:
+                return (yield from self._from_object_storage(stored_call(value), now))
+            case LocatorKind.CMS_CALL_ID:
+                return (yield from self._from_monitoring(value, now))
+            case _:
+                return (yield from self._direct(asked_for(kind, value, self._options.cc_id), now))
+
+    def _direct(self, asked: Asked, now: Now) -> HttpFlow[MediaHead]:
+        message = {"request": {"version": "2.0"}, "msgBody": asked.message}
+        path = f"{PREFIX}/{asked.operation}"
+        response = yield self._signer.post(path, message, now(), query=asked.query, is_streamed=True)
+        self._check_status(response, now)
+        return (yield from self._judge(response, now))
+
+    def _played(self, value: str, now: Now) -> HttpFlow[MediaHead]:
+        """Ask for a token, then play back with it; the token alone opens the recording (ccfs.md 4.5)."""
+        message = {"request": {"version": "2.0"}, "msgBody": {"fileName": checked_path(value)}}
+        data = yield from self._answered("requestPlayVoice", message, now)
+        token = data.get("token") if isinstance(data, Mapping) else None
+        if not isinstance(token, str) or not _ADDRESS.fullmatch(token):
+            raise DownloadRefused("the server sent no token for the play-back")
+        # What `t` looks like is not documented: milliseconds, as in the vendor's other times (inferred).
+        moment = str(int(now().timestamp() * 1000))
+        query = (("t", moment), ("version", "2.0"), ("st", token))
+        response = yield unsigned_get(self._host, target_of(f"{PREFIX}/playVoice", query))
+        if response.status == 401:
+            raise RecordingForbidden("the server refused the token that it had just made", code="HTTP 401")
+        self._check_status(response, now)
+        return (yield from self._judge(response, now))
+
+    def _from_object_storage(self, call: StoredCall, now: Now) -> HttpFlow[MediaHead]:
+        """Ask for a link, then fetch from there without any key of ours (ccfs.md 4.6)."""
+        # with `version`, times are the tenant's own; without, they would be another zone's
+        message = {
+            "callId": call.call_id,
+            "beginTime": self._tenant_time(call.begin),
+            "endTime": self._tenant_time(call.end),
+            "version": "2.0",
+        }
+        data = yield from self._answered("getRecordFileUrlFromObs", message, now)
+        link = _chosen(_links(data), call.number)
+        response = yield unsigned_get(link.host, link.target, origin=f"https://{link.host}")
+        failure = _storage_error(response, now())
         if failure is not None:
             raise failure
         return (yield from self._judge(response, now))
 
-    def _request(self, path: str, message: dict[str, str | int], at: datetime) -> HttpRequest:
-        # serialised once: what is signed is what is sent (ccfs.md 2.3)
-        text = json.dumps(
-            {"request": {"version": "2.0"}, "msgBody": message}, ensure_ascii=False, separators=(",", ":")
-        )
-        body = text.encode()
-        headers = {"host": self._host, "content-type": CONTENT_TYPE, "content-length": str(len(body))}
-        signed = {name: headers[name] for name in map(str.lower, self._options.signed_headers)}
-        signature = authorization(
-            self._options.access_key,
-            self._secret_key.reveal(),
-            format_timestamp(at, self._options.timestamp),
-            "POST",
-            path,
-            (),
-            signed,
-            text,
-            empty_query_line=self._options.empty_query_line,
-        )
-        return HttpRequest(
-            "POST",
-            path,
-            (
-                ("Host", headers["host"]),
-                ("Authorization", signature),
-                ("Accept", "*/*"),
-                # a compressed body would hide the first bytes, which decide
-                ("Accept-Encoding", "identity"),
-                ("Content-Type", headers["content-type"]),
-                ("Content-Length", headers["content-length"]),
-            ),
-            body,
-            is_streamed=True,
-        )
+    def _from_monitoring(self, value: str, now: Now) -> HttpFlow[MediaHead]:
+        """Ask the sister service, at the same address, for the recording of an inspected call (ccfs.md 4.8).
+
+        Whether its parameters are wrapped like those of CC-FS is not known; they are flat like those of its
+        other questions.
+        """
+        message = {"callID": checked_call_id(value)}
+        response = yield self._signer.post(CMS_DOWNLOAD, message, now(), is_streamed=True)
+        self._check_status(response, now)
+        return (yield from self._judge(response, now))
+
+    def _answered(self, operation: str, message: Mapping[str, Any], now: Now) -> HttpFlow[Any]:
+        """Ask a question whose answer is an object; return its data."""
+        response = yield self._signer.post(f"{PREFIX}/{operation}", message, now())
+        self._check_status(response, now)
+        return reply_data(self._server, response, now())
+
+    def _check_status(self, response: HttpResponse, now: Now) -> None:
+        failure = status_error(self._server, response.status, response.headers, now())
+        if failure is not None:
+            raise failure
+
+    def _tenant_time(self, at: datetime) -> str:
+        local = at if at.tzinfo is None else at.astimezone(self._zone)
+        return local.strftime("%Y-%m-%d %H:%M:%S")
 
     def _judge(
         self, response: HttpResponse, now: Now
@@ -134,10 +200,6 @@ class CcfsFlows:
         match kind:
             case MediaKind.EMPTY:
                 raise RecordingDamaged("the server sent an empty file")
-            case MediaKind.ZIP:
-                raise RecordingError(
-                    "the server sent a ZIP with several recordings, which this version cannot open"
-                )
             case MediaKind.JSON:
                 response = yield from _more(response, ERROR_LIMIT + 1)
                 if len(response.body) <= ERROR_LIMIT:
@@ -166,32 +228,61 @@ def _more(response: HttpResponse, size: int) -> Generator[HttpRequest | ReadMore
     return response
 
 
-def _question(locator: str) -> tuple[str, dict[str, str | int]]:
-    """Return the operation and its parameters (ccfs.md 4.1 and 4.2)."""
+def _links(data: object) -> tuple[str, ...]:
+    """Return the addresses of an answer, in order: in which form several stand is not known (ccfs.md 4.6)."""
+    told = data.get("url", data.get("obsFileUrl")) if isinstance(data, Mapping) else None
+    if isinstance(told, str):
+        # only in front of the next address: a link may have either sign in it
+        told = re.split(r"[,;]\s*(?=https?://)", told)
+    if not isinstance(told, list):
+        return ()
+    return tuple(link.strip() for link in told if isinstance(link, str) and link.strip())
+
+
+def _chosen(links: tuple[str, ...], number: int | None) -> _Link:
+    if not links:
+        raise RecordingMissing("the server has no link to this recording, or not yet")
+    if number is None and len(links) > 1:
+        raise RecordingMissing(
+            f"the server has {len(links)} recordings of this call; ask for one of them, #1 to #{len(links)}"
+        )
+    if number is not None and number > len(links):
+        raise RecordingMissing(f"the server has only {len(links)} recordings of this call")
+    return _read_link(links[(number or 1) - 1])
+
+
+def _read_link(text: str) -> _Link:
+    # the address itself is in no message: it opens the recording to anyone
     try:
-        kind, value = parse_locator(locator)
-    except ValueError as error:
-        raise RecordingMissing("the place of the recording is not one that CC-FS knows") from error
-    if kind is LocatorKind.CALL_ID:
-        if _FORBIDDEN.search(value) or len(value) > CALL_ID_LIMIT:
-            raise RecordingMissing(f"CC-FS call ids have at most {CALL_ID_LIMIT} plain characters")
-        return "downloadRecord", {"callId": value}
-    if kind is LocatorKind.FILE:
-        raise RecordingMissing("the recording is a file of an imported folder, not one that CC-FS has")
-    path = _checked_path(value)
-    if kind is LocatorKind.FOLDER:
-        # the samples give folders without a trailing slash, and the mode as the table's number
-        return "ivr/downloadFile", {"filePath": path.rstrip("/"), "mode": 1}
-    return "ivr/downloadFile", {"filePath": path}
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise DownloadRefused("the server sent a link that is no address") from None
+    if not _ADDRESS.fullmatch(text) or not parts.hostname or parts.username is not None:
+        raise DownloadRefused("the server sent a link that is no address")
+    if parts.scheme != "https":
+        raise DownloadRefused("the server sent a link that is not https; it is not followed")
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = name if port in (None, 443) else f"{name}:{port}"
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return _Link(host, target)
 
 
-def _checked_path(value: str) -> str:
-    """Return a server path in the server's form (ccfs.md 5); its case and spaces stay as they are."""
-    path = value.replace("\\", "/")
-    if not path.strip().strip("/"):
-        raise RecordingMissing("the recording path is empty")
-    if _FORBIDDEN.search(path):
-        raise RecordingMissing("the recording path has control characters in it")
-    if any(segment in (".", "..") for segment in path.split("/")):
-        raise RecordingMissing("the recording path has a . or .. in it")
-    return path
+def _storage_error(response: HttpResponse, at: datetime) -> RecmonError | None:
+    """Return what a status of the object storage means: it knows no account of ours, so none can be locked."""
+    status = response.status
+    code = f"HTTP {status}"
+    if status == 200:
+        return None
+    if status == 404:
+        return RecordingMissing("the object storage does not have the recording, or not any more", code=code)
+    if status in (401, 403):
+        return RecordingForbidden("the object storage refused the link; it may be too old", code=code)
+    if status in (429, 503):
+        wait_s = retry_after_s(response.headers, at)
+        return DownloadPostponed(
+            "the object storage asks to come back later", code=code, retry_after_s=wait_s
+        )
+    if status >= 500:
+        return DownloadInterrupted("the object storage failed", code=code)
+    return DownloadRefused("the object storage refused the request", code=code)

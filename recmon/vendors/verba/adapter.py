@@ -65,7 +65,9 @@ class VerbaAdapter:
             make_details if events.detail_request else None,
         )
 
-    def recording_flows(self, options: VerbaOptions, server: str, reveal: Reveal) -> RecordingFlows | None:
+    def recording_flows(
+        self, options: VerbaOptions, server: str, zone: tzinfo, reveal: Reveal
+    ) -> RecordingFlows | None:
         """Return how to fetch recordings over the HTTP Business API, or None where it is not configured.
 
         Raises:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -65,7 +66,18 @@ def test_a_placeholder_without_a_value_is_a_clear_reason(text: str, reason: str)
 
 @pytest.mark.parametrize("kind", LocatorKind)
 def test_a_locator_tells_its_kind_and_value(kind: LocatorKind) -> None:
-    assert parse_locator(fill("a:b", kind=kind).locator) == (kind, "a:b")
+    filled = fill("a:b@c", kind=kind)
+    assert parse_locator(filled.locator) == (kind, "a:b@c")
+
+
+def test_a_place_in_object_storage_gets_the_time_of_the_call_with_room_around_it() -> None:
+    template = RecordingTemplate(LocatorKind.OBS, "{native_id}")
+    ended = replace(CALL, ended_at=CALL.started_at + timedelta(minutes=3))
+    for zone in ("UTC", "Asia/Shanghai"):
+        ref = template.fill(ended, ARCHIVE, ZoneInfo(zone))
+        assert ref.locator == "obs:7@2026-11-20T23:20:05Z/2026-11-20T23:43:05Z"
+    with pytest.raises(RecordingMissing, match="no recording obs: ended_at is empty"):
+        template.fill(CALL, ARCHIVE, ZoneInfo("UTC"))
 
 
 @pytest.mark.parametrize("locator", ["", "path", "path:", "place:x"])

@@ -30,7 +30,9 @@ class Vendor:
     def event_source(self, options: Any, zone: tzinfo) -> EventSource | None:
         return None
 
-    def recording_flows(self, options: Any, server: str, reveal: Reveal) -> RecordingFlows | None:
+    def recording_flows(
+        self, options: Any, server: str, zone: tzinfo, reveal: Reveal
+    ) -> RecordingFlows | None:
         return None
 
     def leg_of(self, call: Call) -> Leg | None:

@@ -63,7 +63,7 @@ def fetch(run: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Any, i
                     secret_key=SecretRef("env", "UNUSED"),
                     ca_file=tmp_path / "ca.pem",
                 )
-                flows = CcfsFlows(options, SERVER, Secret(secret))
+                flows = CcfsFlows(options, SERVER, Secret(secret), UTC)
                 async with DownloadService(
                     lambda server: flows,
                     tmp_path / "recordings",

@@ -83,7 +83,7 @@ class Archive:
                 | values
             )
         )
-        return CcfsFlows(options, "archive", Secret(secret_key))
+        return CcfsFlows(options, "archive", Secret(secret_key), UTC)
 
     async def send(self, request: HttpRequest) -> aiohttp.ClientResponse:
         return await self.session.request(

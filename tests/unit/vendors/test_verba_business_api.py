@@ -696,7 +696,7 @@ def verba(http: HttpOptions | None) -> VerbaOptions:
 
 
 def test_without_an_http_table_there_are_no_recordings_and_no_history():
-    assert ADAPTER.recording_flows(verba(None), "east", reveal) is None
+    assert ADAPTER.recording_flows(verba(None), "east", UTC, reveal) is None
     assert ADAPTER.history_flows(verba(None), "east", UTC, reveal) is None
 
 
