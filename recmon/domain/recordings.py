@@ -12,7 +12,7 @@ from recmon.domain.calls import Call, RecordingRef, ServerId
 from recmon.errors import RecordingMissing
 
 SEARCHED_AROUND = timedelta(minutes=10)
-"""Where a recording is searched for by its call's time: so much before and after it, for clocks that differ."""
+"""A recording is searched for by its call's time with so much around it, for clocks that differ."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
 

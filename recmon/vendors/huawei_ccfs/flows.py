@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
-from urllib.parse import urlsplit
 
 from recmon.domain.media import SNIFF_SIZE, WHITE_SPACE_LIMIT, MediaKind, sniff
 from recmon.domain.recordings import LocatorKind
@@ -45,6 +43,7 @@ from recmon.vendors.huawei_ccfs.places import (
     stored_call,
 )
 from recmon.vendors.huawei_ccfs.signing import RequestSigner, target_of, unsigned_get
+from recmon.vendors.links import LinkRules, split_link
 
 PREFIX = "/CCFS/resource/ccfs"
 CMS_DOWNLOAD = "/rest/cmsapp/v1/openapi/hisindex/downloadRecordFile"
@@ -56,15 +55,7 @@ PAGE_HEAD = 512
 """So many bytes tell a web page."""
 
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*<(?:!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
-_ADDRESS = re.compile(r"[\x21-\x7e]+")
-
-
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """An address that the server handed out. It opens the recording to anyone: its `repr` shows nothing."""
-
-    host: str = field(repr=False)
-    target: str = field(repr=False)
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class CcfsFlows:
@@ -99,6 +90,11 @@ class CcfsFlows:
         """How many transfers the server is asked for at a time."""
         return self._options.parallel_downloads
 
+    @property
+    def link_rules(self) -> LinkRules:
+        """Where the links to object storage may lead."""
+        return self._options.link_rules
+
     def download(self, locator: str, now: Now) -> HttpFlow[MediaHead]:
         """Fetch the recording at a locator; a ZIP with several of them is left to the receiver.
 
@@ -109,6 +105,7 @@ class CcfsFlows:
             DownloadPostponed: flow control.
             DownloadInterrupted: the server, or one in front of it, failed.
             DownloadRefused: any other refusal, also a web page in place of a recording.
+            LinkRefused: the server handed out a link that is none.
             AuthenticationFailed: the signature was refused, or the address is locked.
         """
         kind, value = parse_place(locator)
@@ -134,7 +131,7 @@ class CcfsFlows:
         message = {"request": {"version": "2.0"}, "msgBody": {"fileName": checked_path(value)}}
         data = yield from self._answered("requestPlayVoice", message, now)
         token = data.get("token") if isinstance(data, Mapping) else None
-        if not isinstance(token, str) or not _ADDRESS.fullmatch(token):
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise DownloadRefused("the server sent no token for the play-back")
         # What `t` looks like is not documented: milliseconds, as in the vendor's other times (inferred).
         moment = str(int(now().timestamp() * 1000))
@@ -155,8 +152,8 @@ class CcfsFlows:
             "version": "2.0",
         }
         data = yield from self._answered("getRecordFileUrlFromObs", message, now)
-        link = _chosen(_links(data), call.number)
-        response = yield unsigned_get(link.host, link.target, origin=f"https://{link.host}")
+        origin, target = split_link(_chosen(_links(data), call.number))
+        response = yield unsigned_get(origin.host_header, target, origin=str(origin))
         failure = _storage_error(response, now())
         if failure is not None:
             raise failure
@@ -239,7 +236,7 @@ def _links(data: object) -> tuple[str, ...]:
     return tuple(link.strip() for link in told if isinstance(link, str) and link.strip())
 
 
-def _chosen(links: tuple[str, ...], number: int | None) -> _Link:
+def _chosen(links: tuple[str, ...], number: int | None) -> str:
     if not links:
         raise RecordingMissing("the server has no link to this recording, or not yet")
     if number is None and len(links) > 1:
@@ -248,28 +245,11 @@ def _chosen(links: tuple[str, ...], number: int | None) -> _Link:
         )
     if number is not None and number > len(links):
         raise RecordingMissing(f"the server has only {len(links)} recordings of this call")
-    return _read_link(links[(number or 1) - 1])
-
-
-def _read_link(text: str) -> _Link:
-    # the address itself is in no message: it opens the recording to anyone
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise DownloadRefused("the server sent a link that is no address") from None
-    if not _ADDRESS.fullmatch(text) or not parts.hostname or parts.username is not None:
-        raise DownloadRefused("the server sent a link that is no address")
-    if parts.scheme != "https":
-        raise DownloadRefused("the server sent a link that is not https; it is not followed")
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    host = name if port in (None, 443) else f"{name}:{port}"
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return _Link(host, target)
+    return links[(number or 1) - 1]
 
 
 def _storage_error(response: HttpResponse, at: datetime) -> RecmonError | None:
-    """Return what a status of the object storage means: it knows no account of ours, so none can be locked."""
+    """Return what a status of the object storage means: it knows no account of ours that could be locked."""
     status = response.status
     code = f"HTTP {status}"
     if status == 200:

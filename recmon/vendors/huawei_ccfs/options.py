@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from recmon.settings.model import FINGERPRINT, SecretRef, TlsOptions
 from recmon.vendors.huawei_ccfs.signature import Timestamp
+from recmon.vendors.links import AllowedHost, LinkRules
 
 HTTPS_PORT = 443
 
@@ -103,6 +104,8 @@ class CcfsOptions:
         empty_query_line: whether the signed text has a line for a query that does not exist.
         parallel_downloads: how many transfers the server is asked for at a time.
         cc_id: number of the call centre for downloads by call id; empty: not sent (ccfs.md 4.2).
+        link_hosts: to which links to recordings in object storage may lead (`AllowedHost`); empty: to none.
+        link_ca_file: PEM file of the authority that signed their certificates; None: the system's.
         history_days: how far back past calls are brought from files that the server builds; 0: not at all.
         bill_callback_url: sent along when such a file is asked for; empty: not sent (ccfs.md 4.7).
         cms: the sister service that knows calls which go on; None: not asked.
@@ -123,6 +126,8 @@ class CcfsOptions:
     empty_query_line: bool = False
     parallel_downloads: int = 2
     cc_id: str = ""
+    link_hosts: tuple[str, ...] = ()
+    link_ca_file: Path | None = None
     history_days: int = 0
     bill_callback_url: str = ""
     cms: CmsOptions | None = None
@@ -145,6 +150,8 @@ class CcfsOptions:
             raise ValueError("signed_headers names a header twice")
         if not 1 <= self.parallel_downloads <= MOST_PARALLEL_DOWNLOADS:
             raise ValueError(f"parallel_downloads must be from 1 to {MOST_PARALLEL_DOWNLOADS}")
+        for host in self.link_hosts:
+            AllowedHost.parse(host)
         if not re.fullmatch(r"\d{0,64}", self.cc_id, re.ASCII):
             raise ValueError("cc_id must be the number of a call centre, in quotes")
         if not 0 <= self.history_days <= MOST_HISTORY_DAYS:
@@ -166,6 +173,12 @@ class CcfsOptions:
     def tls(self) -> TlsOptions:
         """How to check the server's certificate."""
         return TlsOptions(self.ca_file, self.fingerprint)
+
+    @property
+    def link_rules(self) -> LinkRules:
+        """Where links to recordings may lead."""
+        hosts = tuple(map(AllowedHost.parse, self.link_hosts))
+        return LinkRules(hosts, tls=TlsOptions(self.link_ca_file))
 
     @property
     def cms_tls(self) -> TlsOptions:

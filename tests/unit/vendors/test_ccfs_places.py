@@ -282,7 +282,7 @@ def test_refusals_of_the_storage_are_not_taken_for_refusals_of_the_key(
 
 @pytest.mark.parametrize(
     "link",
-    ["", "ftp://obs.example.test/a", "http://obs.example.test/a", "no link", "https://u:p@a.test/b", 7],
+    ["", "ftp://obs.example.test/a", "no link", "https://u:p@a.test/b", "https://a.test/b c", 7],
 )
 def test_a_link_that_is_none_is_not_followed(link: object) -> None:
     talk = Talk(reply({"url": link}))
@@ -308,7 +308,7 @@ def test_no_key_token_or_link_is_in_anything_that_can_be_shown() -> None:
         ("play:X:/1.V3", reply({"token": f"{TOKEN} "})),
         ("play:X:/1.V3", reply({"token": TOKEN}), reply({"token": TOKEN}, "0300004")),
         ("play:X:/1.V3", reply({"token": TOKEN}), HttpResponse(401)),
-        (f"obs:{SPAN}", reply({"url": LINK.replace("https", "http")})),
+        (f"obs:{SPAN}", reply({"url": LINK.replace("https", "ftp")})),
         (f"obs:{SPAN}", reply({"url": LINK + " x"})),
         (f"obs:{SPAN}", reply({"url": [LINK, LINK]})),
         (f"obs:{SPAN}", reply({"url": LINK}), HttpResponse(403, {}, LINK.encode())),

@@ -701,7 +701,7 @@ def test_without_an_http_table_there_are_no_recordings_and_no_history():
 
 
 def test_with_an_http_table_recordings_come_by_call_id():
-    flows = ADAPTER.recording_flows(verba(options(parallel_downloads=1)), "east", reveal)
+    flows = ADAPTER.recording_flows(verba(options(parallel_downloads=1)), "east", UTC, reveal)
     assert isinstance(flows, VerbaRecordingFlows)
     assert isinstance(flows, ListeningFlows)
     assert flows.base_url == "https://rec.example.test:8443"
@@ -769,7 +769,7 @@ def test_a_missing_secret_is_told_when_the_flows_are_made():
         raise SecretMissing((f"{reference} is not set",))
 
     with pytest.raises(SecretMissing):
-        ADAPTER.recording_flows(verba(options()), "east", none)
+        ADAPTER.recording_flows(verba(options()), "east", UTC, none)
 
 
 # Settings
