@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import getpass
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,11 +22,13 @@ from recmon.services.archives import Archives
 from recmon.services.check import CheckService
 from recmon.services.details import CallDetails
 from recmon.services.downloads import DownloadService
+from recmon.services.heard import HeardService
 from recmon.services.history import HistoryService
 from recmon.services.imports import ImportService
 from recmon.services.listening import ListeningService
 from recmon.services.markers import MarkerService
 from recmon.services.monitor import Monitor
+from recmon.services.notes import NoteService
 from recmon.services.playback import PlaybackService
 from recmon.services.queries import HistoryQueries
 from recmon.services.reconciling import ongoing_lister
@@ -56,11 +59,21 @@ class Services:
     queries: HistoryQueries
     sync: HistorySync
     markers: MarkerService
+    notes: NoteService
+    heard: HeardService
 
 
 def utc_now() -> datetime:
     """Return the time of the computer's clock, aware UTC."""
     return datetime.now(UTC)
+
+
+def user_name() -> str:
+    """Return under which name the system knows the user: notes are written under it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "unknown user"
 
 
 def read_settings(path: Path | None) -> Settings:
@@ -92,11 +105,14 @@ async def open_services(
     Raises:
         StoreError: the database cannot be used.
     """
+    user = user_name()
     details = CallDetails(settings, ADAPTERS)
     book = CallBook(details.locate)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(data_dir.database))
-        history = await stack.enter_async_context(HistoryService(database, now=now, takes_over=watches))
+        history = await stack.enter_async_context(
+            HistoryService(database, now=now, takes_over=watches, listener=user)
+        )
         archives = Archives(database)
         imports = ImportService(history, archives, settings, ADAPTERS)
         sources = _RecordingSources(settings)
@@ -104,6 +120,8 @@ async def open_services(
             DownloadService(sources, data_dir.recordings, now, locate_file=archives.locate)
         )
         playback = await stack.enter_async_context(PlaybackService(downloads, SoundDeviceOutput()))
+        notes = await stack.enter_async_context(NoteService(database, user, now))
+        heard = await stack.enter_async_context(HeardService(database, playback, user, now))
         listening = await stack.enter_async_context(
             ListeningService(sources, details.no_listening, playback, data_dir.recordings, now)
         )
@@ -144,6 +162,8 @@ async def open_services(
             queries,
             sync,
             MarkerService(queries, now),
+            notes,
+            heard,
         )
 
 

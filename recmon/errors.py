@@ -265,6 +265,18 @@ class CallNotFound(RecmonError):
         self.call_id = call_id
 
 
+class NoteNotYours(RecmonError):
+    """Somebody else's note was to be taken back.
+
+    Attributes:
+        author: who wrote it.
+    """
+
+    def __init__(self, author: str) -> None:
+        super().__init__(f"the note was written by {author}")
+        self.author = author
+
+
 class CheckFailed(RecmonError):
     """The check of a server found something wrong; its steps have told what.
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Protocol
 
-from recmon.domain.calls import Call, CallState, Direction, Party
+from recmon.domain.calls import Call, CallKey, CallState, Direction, Party
 
 
 class TextField(Enum):
@@ -25,6 +27,29 @@ class TextField(Enum):
     SERVER = "server"
     CAUSE = "cause"
     TAG = "tag"
+    NOTE = "note"
+
+
+class Beside(Protocol):
+    """What people left beside calls, as far as searches ask for it."""
+
+    def note_texts(self, key: CallKey) -> Sequence[str]:
+        """Return the folded texts of a call's notes."""
+
+    def heard_percent(self, key: CallKey) -> float:
+        """Return how much of a call's recording was heard, from 0 to 100."""
+
+
+class _NothingBeside:
+    def note_texts(self, key: CallKey) -> Sequence[str]:
+        return ()
+
+    def heard_percent(self, key: CallKey) -> float:
+        return 0.0
+
+
+NOTHING_BESIDE: Beside = _NothingBeside()
+"""Where nobody left anything."""
 
 
 class Comparison(Enum):
@@ -35,6 +60,16 @@ class Comparison(Enum):
     EQUAL = "="
     AT_LEAST = ">="
     ABOVE = ">"
+
+    def holds(self, known: float, asked: float) -> bool:
+        """Tell whether a known quantity compares so with the one asked for."""
+        return {
+            Comparison.BELOW: known < asked,
+            Comparison.AT_MOST: known <= asked,
+            Comparison.EQUAL: known == asked,
+            Comparison.AT_LEAST: known >= asked,
+            Comparison.ABOVE: known > asked,
+        }[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +97,7 @@ class TextIs:
         stripped = tuple(fold_number(piece) for piece in self.pieces)
         return stripped if any(stripped) or not any(self.pieces) else None
 
-    def matches(self, call: Call) -> bool:
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
         match self.field:
             case TextField.ANY:
                 return self._is_party(call.caller) or self._is_party(call.callee)
@@ -80,6 +115,8 @@ class TextIs:
                 return self._is_in(fold_text(call.cause or ""))
             case TextField.TAG:
                 return any(self.is_whole(fold_text(tag)) for tag in call.tags)
+            case TextField.NOTE:
+                return any(self._is_in(text) for text in beside.note_texts(call.key))
 
     def is_whole(self, text: str) -> bool:
         """Tell whether a folded text as a whole is what was asked for."""
@@ -104,7 +141,7 @@ class DirectionIs:
 
     direction: Direction
 
-    def matches(self, call: Call) -> bool:
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
         return call.direction is self.direction
 
 
@@ -114,7 +151,7 @@ class StateIs:
 
     states: tuple[CallState, ...]
 
-    def matches(self, call: Call) -> bool:
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
         return call.state in self.states
 
 
@@ -125,17 +162,9 @@ class DurationIs:
     comparison: Comparison
     seconds: float
 
-    def matches(self, call: Call) -> bool:
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
         known = call.duration_s
-        if known is None:
-            return False
-        return {
-            Comparison.BELOW: known < self.seconds,
-            Comparison.AT_MOST: known <= self.seconds,
-            Comparison.EQUAL: known == self.seconds,
-            Comparison.AT_LEAST: known >= self.seconds,
-            Comparison.ABOVE: known > self.seconds,
-        }[self.comparison]
+        return known is not None and self.comparison.holds(known, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +174,7 @@ class TimeIs:
     begin: datetime | None
     end: datetime | None
 
-    def matches(self, call: Call) -> bool:
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
         at = happened_at(call)
         if at is None:
             return False
@@ -156,12 +185,31 @@ class TimeIs:
 class HasRecording:
     """A call tells where its recording is."""
 
-    def matches(self, call: Call) -> bool:
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
         return bool(call.recordings)
 
 
-Condition = TextIs | DirectionIs | StateIs | DurationIs | TimeIs | HasRecording
-"""What can be asked of a call; `matches(call)` answers for one in memory."""
+@dataclass(frozen=True, slots=True)
+class HasNote:
+    """Somebody wrote a note beside a call."""
+
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
+        return bool(beside.note_texts(call.key))
+
+
+@dataclass(frozen=True, slots=True)
+class HeardIs:
+    """The part of a call's recording that the user heard compares so; what was never played counts as 0."""
+
+    comparison: Comparison
+    percent: float
+
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
+        return self.comparison.holds(beside.heard_percent(call.key), self.percent)
+
+
+Condition = TextIs | DirectionIs | StateIs | DurationIs | TimeIs | HasRecording | HasNote | HeardIs
+"""What can be asked of a call; `matches(call, beside)` answers for one in memory."""
 
 
 def storable(text: str) -> str:

@@ -15,11 +15,15 @@ from typing import TypeVar
 
 from recmon.domain.calls import Call, CallState, Direction
 from recmon.domain.conditions import (
+    NOTHING_BESIDE,
+    Beside,
     Comparison,
     Condition,
     DirectionIs,
     DurationIs,
+    HasNote,
     HasRecording,
+    HeardIs,
     StateIs,
     TextField,
     TextIs,
@@ -53,8 +57,8 @@ class Term:
     start: int
     end: int
 
-    def matches(self, call: Call) -> bool:
-        return any(condition.matches(call) for condition in self.alternatives) is not self.is_negated
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
+        return any(condition.matches(call, beside) for condition in self.alternatives) is not self.is_negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +78,9 @@ class Query:
         """Whether the user chose states; without such a term a search finds finished calls."""
         return any(isinstance(condition, StateIs) for term in self.terms for condition in term.alternatives)
 
-    def matches(self, call: Call) -> bool:
-        """Tell whether all terms hold for a call, finished or not."""
-        return all(term.matches(call) for term in self.terms)
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
+        """Tell whether all terms hold for a call, finished or not, with what people left beside it."""
+        return all(term.matches(call, beside) for term in self.terms)
 
     def without(self, term: Term) -> str:
         """Return the text with a term taken out, as removing its chip does."""
@@ -100,13 +104,15 @@ _DIRECTIONS = {
 _STATES = {state.value: (state,) for state in CallState} | {
     "ongoing": tuple(state for state in CallState if not state.is_over)
 }
-_HAS: dict[str, Condition] = {"recording": HasRecording()}
-_NOT_YET = ("note", "health", "heard")
-_HAS_NOT_YET = ("note", "transcript")
+_HAS: dict[str, Condition] = {"recording": HasRecording(), "note": HasNote()}
+_NOT_YET = ("health",)
+_HAS_NOT_YET = ("transcript",)
 _WITH_COLON = (*_TEXT_FIELDS, "dir", "state", "after", "before", "on", "has")
+_COMPARED = ("dur", "heard")
 _KEY = re.compile(r"([^\W\d_]+)(:|<=|>=|<|>|=)")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d\d)")
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,3})?)%?")
 
 
 def parse_query(text: str, *, now: datetime, zone: tzinfo) -> Query:
@@ -234,10 +240,14 @@ class _TermReader:
             raise word.error(f'searching by "{word.key}" is not available in this version')
         if word.key == "dur":
             return _duration(word, value)
+        if word.key == "heard":
+            return _heard(word, value)
         if word.key not in _WITH_COLON:
             raise word.error(_unknown(word))
         if word.operator != ":":
-            raise word.error(f"write {word.key}: with a colon; only dur is compared with {word.operator}")
+            raise word.error(
+                f"write {word.key}: with a colon; only dur and heard are compared with {word.operator}"
+            )
         if word.key in _TEXT_FIELDS:
             return _text(_TEXT_FIELDS[word.key], word, value)
         return self._readers[word.key](word, value)
@@ -296,6 +306,15 @@ def _duration(word: _Word, value: _Value) -> DurationIs:
     return DurationIs(Comparison(word.operator), hours * 3600 + minutes * 60 + seconds)
 
 
+def _heard(word: _Word, value: _Value) -> HeardIs:
+    if word.operator == ":":
+        raise word.error("compare what was heard with < <= = >= or >, such as heard<50")
+    found = _PERCENT.fullmatch(value.text)
+    if found is None or float(found.group(1)) > 100:
+        raise word.error("not a percentage; write a number from 0 to 100, such as heard<50", value)
+    return HeardIs(Comparison(word.operator), float(found.group(1)))
+
+
 def _choose(choices: Mapping[str, T], word: _Word, value: _Value) -> T:
     chosen = choices.get(value.text.lower())
     if chosen is None:
@@ -306,8 +325,10 @@ def _choose(choices: Mapping[str, T], word: _Word, value: _Value) -> T:
 
 
 def _unknown(word: _Word) -> str:
-    fitting, others = (_WITH_COLON, ("dur",)) if word.operator == ":" else (("dur",), _WITH_COLON)
+    fitting, others = (_WITH_COLON, _COMPARED) if word.operator == ":" else (_COMPARED, _WITH_COLON)
     near = difflib.get_close_matches(word.key, fitting, 1) or difflib.get_close_matches(word.key, others, 1)
     if not near:
         return f'there is no search word "{word.key}"; put it in quotes to look for it'
-    return f'there is no search word "{word.key}"; did you mean {near[0]}{">" if near[0] == "dur" else ":"}?'
+    return (
+        f'there is no search word "{word.key}"; did you mean {near[0]}{">" if near[0] in _COMPARED else ":"}?'
+    )

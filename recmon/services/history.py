@@ -127,18 +127,20 @@ class HistoryService:
         takes_over: whether this program is the one that watches the servers: then calls that are still
             stored as ongoing were left behind by an earlier run, and are lost until their server tells of
             them again.
+        listener: the user of whom searches are told what was heard.
 
     Attributes:
         stored: calls as they are stored now, after every commit.
         failed: what went wrong with the database, each trouble once.
     """
 
-    def __init__(self, database: Database, *, now: Now, takes_over: bool = True) -> None:
+    def __init__(self, database: Database, *, now: Now, takes_over: bool = True, listener: str = "") -> None:
         self.stored: Publisher[tuple[Call, ...]] = Publisher()
         self.failed: Publisher[StoreError] = Publisher()
         self._database = database
         self._now = now
         self._takes_over = takes_over
+        self._listener = listener
         self._problems: deque[StoreError] = deque(maxlen=KEPT_PROBLEMS)
         self._calls: OrderedDict[CallKey, Call] = OrderedDict()
         self._messages: deque[JournalEntry] = deque()
@@ -198,7 +200,11 @@ class HistoryService:
         Raises:
             StoreError: the database cannot be read.
         """
-        return await self._database.read(lambda connection: _search(connection, query, limit, offset))
+
+        def run(connection: Connection) -> SearchPage:
+            return _search(CallStore(connection, self._listener), query, limit, offset)
+
+        return await self._database.read(run)
 
     async def count(self, query: Query) -> int:
         """Return how many calls a query finds.
@@ -206,7 +212,9 @@ class HistoryService:
         Raises:
             StoreError: the database cannot be read.
         """
-        return await self._database.read(lambda connection: CallStore(connection).count(query))
+        return await self._database.read(
+            lambda connection: CallStore(connection, self._listener).count(query)
+        )
 
     async def find(self, key: CallKey) -> Call:
         """Return a stored call, ongoing or finished.
@@ -416,8 +424,8 @@ def _keep(
     return CallStore(connection).store(calls, now)
 
 
-def _search(connection: Connection, query: Query, limit: int, offset: int) -> SearchPage:
-    calls = CallStore(connection).search(query, limit, offset)
+def _search(store: CallStore, query: Query, limit: int, offset: int) -> SearchPage:
+    calls = store.search(query, limit, offset)
     is_last = len(calls) < limit and (calls or offset == 0)
     return SearchPage(tuple(calls), offset + len(calls) if is_last else None)
 

@@ -41,10 +41,16 @@ _ONGOING = f"SELECT {_SHOWN} FROM calls JOIN call_details ON call_id = id WHERE 
 
 
 class CallStore:
-    """The tables of calls, on the connection of one job."""
+    """The tables of calls, on the connection of one job.
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    Args:
+        connection: of the job.
+        listener: of whom searches are told what was heard.
+    """
+
+    def __init__(self, connection: apsw.Connection, listener: str = "") -> None:
         self._connection = connection
+        self._listener = listener
 
     def store(self, calls: Iterable[Call], now: datetime) -> list[tuple[Call, bool]]:
         """Lay what is known of calls over what is stored of them.
@@ -76,13 +82,16 @@ class CallStore:
 
     def search(self, query: Query, limit: int, offset: int) -> list[Call]:
         """Return the calls that a query finds, newest first."""
-        sql, values = SearchSql(query, self._servers(), self._trigrams).page(_SHOWN, limit, offset)
+        sql, values = self._sql(query).page(_SHOWN, limit, offset)
         return [_call(row) for row in self._connection.execute(sql, values)]
 
     def count(self, query: Query) -> int:
         """Return how many calls a query finds."""
-        sql, values = SearchSql(query, self._servers(), self._trigrams).count()
+        sql, values = self._sql(query).count()
         return int(self._connection.execute(sql, values).get)
+
+    def _sql(self, query: Query) -> SearchSql:
+        return SearchSql(query, self._servers(), self._trigrams, self._listener)
 
     def _servers(self) -> list[str]:
         # Steps from name to name through the index instead of reading every row.

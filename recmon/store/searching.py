@@ -14,7 +14,9 @@ from recmon.domain.conditions import (
     Condition,
     DirectionIs,
     DurationIs,
+    HasNote,
     HasRecording,
+    HeardIs,
     StateIs,
     TextField,
     TextIs,
@@ -52,6 +54,12 @@ _NAMES = {
     TextField.CALLEE: ("callee_name",),
     TextField.NAME: ("caller_name", "callee_name"),
 }
+# Few calls have notes or were heard: their ids are found first, and rows are read for nothing else.
+_OF_NOTES = """SELECT noted.id FROM notes CROSS JOIN calls AS noted ON noted.server = notes.server
+    AND noted.native_id = notes.native_id WHERE notes.removed_at IS NULL"""
+_OF_LISTENED = """SELECT played.id FROM listened CROSS JOIN calls AS played ON played.server = listened.server
+    AND played.native_id = listened.native_id WHERE listened.listener = ?
+    GROUP BY played.id HAVING 100.0 * sum(heard_ms) / max(1, sum(length_ms))"""
 
 
 Sql = tuple[str, tuple[Any, ...]]
@@ -65,12 +73,18 @@ class SearchSql:
         query: what to find.
         servers: the names of all servers of which calls are stored.
         trigrams: tells the index's trigrams with a given beginning, up to a number of them.
+        listener: of whom is told what was heard.
     """
 
     def __init__(
-        self, query: Query, servers: Sequence[str], trigrams: Callable[[str, int], Sequence[str]]
+        self,
+        query: Query,
+        servers: Sequence[str],
+        trigrams: Callable[[str, int], Sequence[str]],
+        listener: str = "",
     ) -> None:
         self._servers = servers
+        self._listener = listener
         self._trigrams = trigrams
         matched: list[str] = []
         conditions: list[Sql] = [] if query.asks_for_state else [("calls.is_over = 1", ())]
@@ -144,7 +158,7 @@ class SearchSql:
         return " AND ".join(_quoted(piece) for piece in pieces if len(piece) >= TRIGRAM) or None
 
     def _term(self, term: Term) -> Sql:
-        parts = [_condition(condition, self._servers) for condition in term.alternatives]
+        parts = [_condition(condition, self._servers, self._listener) for condition in term.alternatives]
         text = " OR ".join(text for text, _ in parts)
         values = tuple(value for _, values in parts for value in values)
         return f"{'NOT ' if term.is_negated else ''}({text})", values
@@ -192,7 +206,7 @@ def _places(condition: TextIs) -> list[tuple[tuple[str, ...], tuple[str, ...] | 
     return places
 
 
-def _condition(condition: Condition, servers: Sequence[str]) -> Sql:
+def _condition(condition: Condition, servers: Sequence[str], listener: str) -> Sql:
     """Return a condition that is true or false and never null, so that it can be negated."""
     match condition:
         case TextIs():
@@ -212,6 +226,10 @@ def _condition(condition: Condition, servers: Sequence[str]) -> Sql:
             return f"({' AND '.join(text for text, _ in sides)})", tuple(v for _, vs in sides for v in vs)
         case HasRecording():
             return "calls.has_recording = 1", ()
+        case HasNote():
+            return f"calls.id IN ({_OF_NOTES})", ()
+        case HeardIs():
+            return _heard(condition, listener)
 
 
 def _text(condition: TextIs, servers: Sequence[str]) -> Sql:
@@ -223,6 +241,9 @@ def _text(condition: TextIs, servers: Sequence[str]) -> Sql:
             f"(calls.tags_key <> '[]' AND EXISTS (SELECT 1 FROM json_each(calls.tags_key) WHERE {compared}))",
             (value,),
         )
+    if condition.field is TextField.NOTE:
+        compared, value = _compared("notes.text_key", condition.pieces)
+        return f"calls.id IN ({_OF_NOTES} AND {compared})", (value,)
     if condition.field is TextField.CAUSE:
         compared, value = _compared("calls.cause_key", condition.pieces)
         return compared, (value,)
@@ -234,6 +255,14 @@ def _text(condition: TextIs, servers: Sequence[str]) -> Sql:
             compared, value = _compared(name, condition.pieces if pieces is None else pieces)
             parts.append((compared, (value,)))
     return f"({' OR '.join(text for text, _ in parts)})", tuple(v for _, vs in parts for v in vs)
+
+
+def _heard(condition: HeardIs, listener: str) -> Sql:
+    # What was never played is not in the table, and counts as 0.
+    found = f"calls.id IN ({_OF_LISTENED} {condition.comparison.value} ?)"
+    if not condition.comparison.holds(0.0, condition.percent):
+        return found, (listener, condition.percent)
+    return f"({found} OR calls.id NOT IN ({_OF_LISTENED} >= 0))", (listener, condition.percent, listener)
 
 
 def _compared(column: str, pieces: Sequence[str], *, is_whole: bool = False) -> tuple[str, str]:

@@ -203,6 +203,10 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"The call {e.call_id} is not in the history.",
         "It may have been removed.",
     ),
+    errors.NoteNotYours: lambda e: (
+        f"This note was written by {e.author}: only its author can take it back.",
+        "Write a note of your own beside it.",
+    ),
     errors.CheckFailed: lambda e: (
         f"Something is wrong with {', '.join(e.servers)}.",
         "The steps of the check tell what, and what to do.",

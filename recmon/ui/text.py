@@ -182,6 +182,11 @@ def size(count: int | None) -> str:
     return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
 
 
+def percent(value: float) -> str:
+    """Return "50 %"; what is not quite all is never told as 100."""
+    return f"{int(value) if value > 99 else round(value)} %"
+
+
 def counted(number: int, one: str, many: str) -> str:
     """Return "1 call" or "1,204 calls"."""
     return f"{number:,} {one if number == 1 else many}"

@@ -16,8 +16,10 @@ from recmon.domain.cdr import CdrField, CdrRecord, CdrSection
 from recmon.domain.checks import CheckStep, Finding, Verdict
 from recmon.domain.events import CallEnded, CallFacts, CallStarted, CallUpdated
 from recmon.domain.legs import Leg
+from recmon.domain.notes import Note, NoteDraft, note_order
 from recmon.domain.query import Query
-from recmon.errors import RecmonError, RecordingMissing
+from recmon.domain.spans import Spans
+from recmon.errors import NoteNotYours, RecmonError, RecordingMissing
 from recmon.publisher import Publisher
 from recmon.services.downloads import DownloadState, DownloadStatus
 from recmon.services.history import ImportResult, SearchPage
@@ -265,6 +267,65 @@ class KnownMarkers:
         return self.known
 
 
+class KeptNotes:
+    """Keeps notes in memory, written by Ann."""
+
+    author = "ann"
+
+    def __init__(self) -> None:
+        self.changed: Publisher[CallKey] = Publisher()
+        self.kept: list[Note] = []
+        self.failure: RecmonError | None = None
+
+    def texts_of(self, call: CallKey) -> tuple[str, ...]:
+        return tuple(note.text.casefold() for note in self.kept if note.draft.call == call)
+
+    async def of(self, call: CallKey) -> tuple[Note, ...]:
+        await asyncio.sleep(0)
+        return tuple(sorted((n for n in self.kept if n.draft.call == call), key=note_order))
+
+    async def add(self, draft: NoteDraft) -> Note:
+        await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure
+        note = Note(len(self.kept) + 1, draft, self.author, NOW)
+        self.kept.append(note)
+        self.changed.publish(draft.call)
+        return note
+
+    async def take_back(self, note: Note) -> None:
+        await asyncio.sleep(0)
+        if note.author != self.author:
+            raise NoteNotYours(note.author)
+        self.kept.remove(note)
+        self.changed.publish(note.draft.call)
+
+
+class ToldHeard:
+    """Says what the test puts in."""
+
+    def __init__(self) -> None:
+        self.changed: Publisher[CallKey] = Publisher()
+        self.spans = Spans()
+        self.percents: dict[CallKey, float] = {}
+        self.resumes: dict[RecordingRef, float] = {}
+        self.followed: list[tuple[CallKey, RecordingRef]] = []
+        self.plays_unheard_only = False
+
+    def percent_of(self, call: CallKey) -> float | None:
+        return self.percents.get(call)
+
+    def follow(self, call: CallKey, recording: RecordingRef) -> None:
+        self.followed.append((call, recording))
+
+    def resume_s(self, call: CallKey, recording: RecordingRef) -> float:
+        return self.resumes.get(recording, 0.0)
+
+    def play_unheard(self, is_wanted: bool = True) -> bool:
+        self.plays_unheard_only = is_wanted
+        return True
+
+
 class OfferedListening:
     """Offers listening where the test does not forbid it; the sound comes at once."""
 
@@ -321,6 +382,8 @@ class WindowServices:
     check: KnownChecks = field(default_factory=KnownChecks)
     sync: ToldSync = field(default_factory=ToldSync)
     markers: KnownMarkers = field(default_factory=KnownMarkers)
+    notes: KeptNotes = field(default_factory=KeptNotes)
+    heard: ToldHeard = field(default_factory=ToldHeard)
     imports: SteppedImports = field(default_factory=SteppedImports)
     listening: OfferedListening = field(init=False)
     events: list[str] = field(default_factory=list)

@@ -11,6 +11,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 from recmon.domain.calls import Call, CallKey, RecordingRef
 from recmon.ui.models.columns import Column, Moment
 from recmon.ui.models.conversations import LegMark
+from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.models.roles import Index, Role
 from recmon.ui.panes.labels import plain_tool_tip
@@ -29,6 +30,8 @@ class CallRows(QAbstractTableModel):
         columns: what to show of a call.
         recordings: what is known of the recordings.
         now: the clock, aware UTC.
+        parent: of the model.
+        marks: what listeners left beside the calls.
     """
 
     def __init__(
@@ -37,12 +40,15 @@ class CallRows(QAbstractTableModel):
         recordings: RecordingStates,
         now: Callable[[], datetime],
         parent: QObject | None = None,
+        *,
+        marks: ListenerMarks | None = None,
     ) -> None:
         super().__init__(parent)
         self.columns = tuple(columns)
         self._recordings = recordings
         self._now = now
         self._zone = LOCAL_ZONE
+        self._marks = marks or ListenerMarks()
         recordings.changed.connect(self._on_recording_changed)
 
     def call_at(self, row: int) -> Call:
@@ -70,7 +76,7 @@ class CallRows(QAbstractTableModel):
 
     def moment(self) -> Moment:
         """Return what cells depend on now."""
-        return Moment(self._now(), self._zone, self._recordings)
+        return Moment(self._now(), self._zone, self._recordings, self._marks)
 
     def show_zone(self, zone: Zone) -> None:
         """Show times in another zone."""

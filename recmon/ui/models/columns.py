@@ -9,6 +9,7 @@ from typing import Any
 
 from recmon.domain.calls import Call, Party
 from recmon.ui import text
+from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.text import RecordingState, Zone
 
@@ -21,11 +22,13 @@ class Moment:
         now: aware UTC.
         zone: in which times are shown.
         recordings: what is known of the recordings.
+        marks: what listeners left beside the calls.
     """
 
     now: datetime
     zone: Zone
     recordings: RecordingStates
+    marks: ListenerMarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,27 @@ def _recording_look(call: Call, moment: Moment) -> Look:
     return Look("bad") if moment.recordings.of(call) is RecordingState.FAILED else QUIET
 
 
+def _heard(call: Call, moment: Moment) -> str:
+    percent = moment.marks.percent_of(call.key)
+    return text.NONE if percent is None else text.percent(percent)
+
+
+def _heard_look(call: Call, moment: Moment) -> Look:
+    return QUIET if moment.marks.percent_of(call.key) is None else TEXT
+
+
+def _heard_tip(call: Call, moment: Moment) -> str:
+    percent = moment.marks.percent_of(call.key)
+    if percent is None:
+        return "You did not play its recording here."
+    return f"You heard {text.percent(percent)} of its recording."
+
+
+def _notes(call: Call, moment: Moment) -> str:
+    count = len(moment.marks.note_texts(call.key))
+    return str(count) if count else text.NONE
+
+
 STATE = Column(
     "state",
     "",
@@ -235,6 +259,28 @@ RECORDING = Column(
     _recording_look,
     lambda call, moment: "",
 )
+HEARD = Column(
+    "heard",
+    "Heard",
+    64,
+    _heard,
+    # The service knows it, not the call; past calls are sorted by time alone.
+    lambda call: None,
+    _heard_look,
+    _heard_tip,
+    is_right=True,
+)
+NOTES = Column(
+    "notes",
+    "Notes",
+    64,
+    _notes,
+    lambda call: None,
+    lambda call, moment: TEXT if moment.marks.note_texts(call.key) else QUIET,
+    lambda call, moment: "",
+    is_right=True,
+    is_hidden=True,
+)
 STATE_WORD = Column(
     "state_word",
     "State",
@@ -288,4 +334,16 @@ NATIVE_ID = Column(
 
 _OPTIONAL = (STATE_WORD, FROM_NUMBER, TO_NUMBER, CAUSE, NATIVE_ID)
 LIVE_COLUMNS = (STATE, FROM, TO, DIRECTION, STARTED, DURATION, SERVER, RECORDING, *_OPTIONAL)
-PAST_COLUMNS = (STATE, FROM, TO, DIRECTION, STARTED_PAST, DURATION, SERVER, RECORDING, *_OPTIONAL)
+PAST_COLUMNS = (
+    STATE,
+    FROM,
+    TO,
+    DIRECTION,
+    STARTED_PAST,
+    DURATION,
+    SERVER,
+    RECORDING,
+    HEARD,
+    NOTES,
+    *_OPTIONAL,
+)

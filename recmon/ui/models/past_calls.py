@@ -26,6 +26,7 @@ from recmon.ui.models.conversations import (
     order_of,
     visible,
 )
+from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.models.roles import Index
 
@@ -64,6 +65,7 @@ class PastCalls(CallRows):
         now: the clock, aware UTC.
         parent: of the model.
         leg_of: tells which calls belong together.
+        marks: what listeners left beside the calls.
 
     Signals:
         more_wanted(): the view came near the end; run `fetch_more`.
@@ -84,8 +86,9 @@ class PastCalls(CallRows):
         parent: QObject | None = None,
         *,
         leg_of: LegOf = lambda call: None,
+        marks: ListenerMarks | None = None,
     ) -> None:
-        super().__init__(PAST_COLUMNS, recordings, now, parent)
+        super().__init__(PAST_COLUMNS, recordings, now, parent, marks=marks)
         self._search = search
         self._count = count
         self._leg_of = leg_of
@@ -101,6 +104,7 @@ class PastCalls(CallRows):
         self._asked_at = -1
         self._is_loaded = False
         self._unseen: list[Call] = []
+        self._marks.changed.connect(self._on_mark_changed)
 
     @property
     def total(self) -> int | None:
@@ -420,6 +424,14 @@ class PastCalls(CallRows):
     def _key_of(self, call: Call) -> ConversationKey | None:
         return _key(call, self._leg_of(call))
 
+    def _on_mark_changed(self, key: CallKey) -> None:
+        conversation = self._of_call.get(key)
+        if conversation is None:
+            return
+        number = next(place for place, call in enumerate(conversation.calls) if call.key == key)
+        if number < conversation.rows:
+            self._emit_rows_changed([self._row_of(conversation) + number])
+
     def _change_total(self, by: int) -> None:
         if self._total is not None:
             self._total += by
@@ -427,7 +439,7 @@ class PastCalls(CallRows):
     def _matches(self, call: Call) -> bool:
         if not call.state.is_over and not self._query.asks_for_state:
             return False
-        return self._query.matches(call)
+        return self._query.matches(call, self._marks)
 
 
 def _key(call: Call, leg: Leg | None) -> ConversationKey | None:

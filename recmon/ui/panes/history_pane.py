@@ -11,6 +11,7 @@ from PySide6.QtGui import QShowEvent
 from recmon.domain.calls import Call
 from recmon.domain.query import EVERYTHING, Query
 from recmon.services.history import HistoryService
+from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.past_calls import LegOf, PastCalls
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.panes.call_pane import CORRECT_IT, NOT_UNDERSTOOD, CallPane
@@ -29,6 +30,7 @@ class HistoryPane(CallPane):
         theme: the colours.
         now: the clock, aware UTC.
         leg_of: tells which calls belong together.
+        marks: what listeners left beside the calls.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class HistoryPane(CallPane):
         now: Callable[[], datetime],
         *,
         leg_of: LegOf = lambda call: None,
+        marks: ListenerMarks | None = None,
     ) -> None:
         super().__init__(theme, now)
         self._tasks = tasks
@@ -47,7 +50,9 @@ class HistoryPane(CallPane):
         self._query: Query = EVERYTHING
         self._is_begun = False
         self._is_searching = False
-        self._calls = PastCalls(history.search, history.count, recordings, now, self, leg_of=leg_of)
+        self._calls = PastCalls(
+            history.search, history.count, recordings, now, self, leg_of=leg_of, marks=marks
+        )
         self.table.show_calls(self._calls)
         self._calls.more_wanted.connect(lambda: self._start("more past calls", self._calls.fetch_more()))
         self._calls.count_wanted.connect(lambda: self._start("count past calls", self._calls.recount()))

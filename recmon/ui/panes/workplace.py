@@ -18,6 +18,7 @@ from recmon.errors import RecmonError, StoreError
 from recmon.publisher import Subscription
 from recmon.services.statuses import Gap
 from recmon.ui import text
+from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.notifier import Notice, Notifier, sentence_for
 from recmon.ui.panes.call_pane import CallPane
@@ -97,6 +98,8 @@ class Workplace(QWidget):
         self._save_folder = str(Path.home())
         self._recordings = RecordingStates()
         self._recordings.follow(services.downloads)
+        self._marks = ListenerMarks()
+        self._marks.follow(services.notes, services.heard)
         self.live = LivePane(
             services.book,
             self._recordings,
@@ -106,7 +109,13 @@ class Workplace(QWidget):
             has_servers=bool(services.monitor.statuses()),
         )
         self.past = HistoryPane(
-            services.history, self._recordings, tasks, theme, now, leg_of=services.details.leg_of
+            services.history,
+            self._recordings,
+            tasks,
+            theme,
+            now,
+            leg_of=services.details.leg_of,
+            marks=self._marks,
         )
         self.details = DetailsPane(
             services.details,
@@ -259,6 +268,7 @@ class Workplace(QWidget):
         self.live.stop()
         self.past.stop()
         self._recordings.stop()
+        self._marks.stop()
         for part in (self.details, self.player, self.servers):
             part.close_subscriptions()
 
