@@ -30,6 +30,7 @@ REMEMBERED_FINISHED = 5_000
 
 _STARTED, _UPDATED, _ENDED = 1, 2, 3
 _OUR_CLOCK = 0
+_TIMES = ("started_at", "answered_at", "ended_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,8 @@ class CallBook:
         approximate_end = isinstance(event, CallEnded) and facts.ended_at is None
         if approximate_end and ranks.get("ended_at", _OUR_CLOCK) == _OUR_CLOCK and call.ended_at is None:
             call = replace(call, ended_at=event.at)
+        if facts.is_approximate:
+            call = replace(call, **_approximate_times(call, facts, ranks))
         if isinstance(event, CallStarted):
             call = replace(call, start_seen=True)
             if facts.started_at is None and call.started_at is None:
@@ -210,11 +213,20 @@ class CallBook:
         return change
 
 
+def _approximate_times(call: Call, facts: CallFacts, ranks: dict[str, int]) -> dict[str, Any]:
+    """Return the reckoned times that tell more than is known: of several the earliest, as delays only add."""
+    changed: dict[str, Any] = {}
+    for name in _TIMES:
+        known, reckoned = getattr(call, name), getattr(facts, name)
+        if reckoned is not None and name not in ranks and (known is None or reckoned < known):
+            changed[name] = reckoned
+    return changed
+
+
 def _told(facts: CallFacts) -> dict[str, Any]:
+    times = {} if facts.is_approximate else {name: getattr(facts, name) for name in _TIMES}
     values: dict[str, Any] = {
-        "started_at": facts.started_at,
-        "answered_at": facts.answered_at,
-        "ended_at": facts.ended_at,
+        **times,
         "cause": facts.cause,
         "direction": None if facts.direction is Direction.UNKNOWN else facts.direction,
     }

@@ -26,7 +26,12 @@ class RawMessage:
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What one message says of one call; None and empty mean "not told"."""
+    """What one message says of one call; None and empty mean "not told".
+
+    Attributes:
+        is_approximate: whether the times were reckoned from our own clock, such as the time of reception less
+            a duration that was told; a time that a server tells outweighs them.
+    """
 
     native_id: str
     state: CallState | None = None
@@ -38,6 +43,7 @@ class CallFacts:
     ended_at: datetime | None = None
     cause: str | None = None
     cdr: CdrRecord = EMPTY_CDR
+    is_approximate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

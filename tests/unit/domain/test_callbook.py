@@ -162,6 +162,31 @@ def test_times_that_were_not_told_come_from_our_clock_and_are_marked() -> None:
     assert not the_call(book).is_approximate
 
 
+def test_reckoned_times_are_marked_and_of_several_the_earliest_counts_in_any_order() -> None:
+    def reckoned(event: type[CallUpdated | CallEnded], late_s: float, lasted_s: float) -> CallEvent:
+        at = NOW + timedelta(seconds=lasted_s + late_s)
+        facts = CallFacts("c1", started_at=at - timedelta(seconds=lasted_s), is_approximate=True)
+        return event(facts, at)
+
+    events = [
+        reckoned(CallUpdated, 0.4, 5),
+        reckoned(CallUpdated, 0.1, 9),
+        reckoned(CallEnded, 0.2, 30),
+    ]
+    for order in permutations(events):
+        call = applied(order)
+        assert call.is_approximate
+        assert call.started_at == NOW + timedelta(seconds=0.1)
+        assert call.ended_at == NOW + timedelta(seconds=30.2)
+
+
+def test_a_time_that_the_server_tells_outweighs_a_reckoned_one() -> None:
+    reckoned = updated(started_at=STARTED - timedelta(seconds=3), is_approximate=True)
+    for order in permutations([reckoned, updated(started_at=STARTED), ended(ended_at=ENDED)]):
+        call = applied(order)
+        assert (call.started_at, call.ended_at, call.is_approximate) == (STARTED, ENDED, False)
+
+
 def test_end_told_before_its_start_by_the_servers_clock_gives_no_duration() -> None:
     book = CallBook()
     book.apply(EAST, [started(started_at=ENDED), ended(ended_at=STARTED)])
