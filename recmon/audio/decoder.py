@@ -226,7 +226,7 @@ class Decoder:
             raise UnsupportedAudio("the WAV file has no sound behind its header")
 
     def _open_sound(self, codec: str) -> None:
-        soundfile = _load_soundfile()
+        soundfile = load_soundfile()
         layout = self._layout
         view = self._file.view() if layout is None else self._file.view(layout.begin, layout.end)
         self._view = view
@@ -350,7 +350,12 @@ def _check_playable(sample_rate: int, channels: int) -> None:
         raise UnsupportedAudio(f"sound with {channels} channels cannot be played here")
 
 
-def _load_soundfile() -> ModuleType:
+def load_soundfile() -> ModuleType:
+    """Return the library that reads and writes sound.
+
+    Raises:
+        UnsupportedAudio: it cannot be loaded.
+    """
     try:
         # Imported with the first recording: takes too long for the start, and brings its own C library.
         import soundfile

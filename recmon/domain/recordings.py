@@ -99,7 +99,7 @@ class RecordingTemplate:
         Raises:
             RecordingMissing: a placeholder has no value for this call.
         """
-        values = _values(call)
+        values = placeholder_values(call)
 
         def value_of(found: re.Match[str]) -> str:
             name, form = found.group(1), found.group(2)
@@ -155,7 +155,8 @@ def file_of(ref: RecordingRef) -> str | None:
     return path if kind == LocatorKind.FILE.value else None
 
 
-def _values(call: Call) -> Mapping[str, str | datetime | None]:
+def placeholder_values(call: Call) -> Mapping[str, str | datetime | None]:
+    """Return what placeholders of templates can stand for: a call's own fields before raw CDR fields."""
     own: dict[str, str | datetime | None] = dict(call.cdr.fields)
     own.update((f"cdr.{name}", value) for name, value in call.cdr.fields)
     own.update(
