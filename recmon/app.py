@@ -24,6 +24,7 @@ from recmon.services.details import CallDetails
 from recmon.services.downloads import DownloadService
 from recmon.services.heard import HeardService
 from recmon.services.history import HistoryService
+from recmon.services.hooks import HookedServer, HookService
 from recmon.services.imports import ImportService
 from recmon.services.listening import ListeningService
 from recmon.services.markers import MarkerService
@@ -34,11 +35,13 @@ from recmon.services.queries import HistoryQueries
 from recmon.services.reconciling import ongoing_lister
 from recmon.services.server_watch import WatchedServer
 from recmon.services.synchronisation import HistorySync
-from recmon.settings.model import ServerSettings, Settings
+from recmon.services.transcripts import TranscriptService
+from recmon.settings.model import Secret, ServerSettings, Settings
 from recmon.settings.secrets import reveal_secret
 from recmon.settings.store import load_settings
 from recmon.store.database import Database
 from recmon.vendors.base import HistoryFlows, Now, RecordingFlows
+from recmon.vendors.hooks import HookParser
 from recmon.vendors.registry import ADAPTERS
 
 
@@ -61,6 +64,8 @@ class Services:
     markers: MarkerService
     notes: NoteService
     heard: HeardService
+    hooks: HookService
+    transcripts: TranscriptService
 
 
 def utc_now() -> datetime:
@@ -129,6 +134,17 @@ async def open_services(
         servers = settings.servers if watches else ()
         watched = [_watched(server, queries, now) for server in servers]
         monitor = Monitor(watched, book, now=now, random=random.Random())
+        transcripts = TranscriptService(database, now)
+        hooks = HookService(
+            [_hooked(server) for server in servers if _calls_us(server)],
+            settings.listener,
+            monitor,
+            book,
+            history,
+            database,
+            transcripts,
+            now,
+        )
         sync = HistorySync(
             [server.name for server in servers],
             queries,
@@ -146,6 +162,7 @@ async def open_services(
         ):
             stack.callback(subscription.cancel)
         await stack.enter_async_context(monitor)
+        await stack.enter_async_context(hooks)
         await stack.enter_async_context(sync)
         _calm_garbage_collector()
         yield Services(
@@ -164,6 +181,8 @@ async def open_services(
             MarkerService(queries, now),
             notes,
             heard,
+            hooks,
+            transcripts,
         )
 
 
@@ -181,8 +200,29 @@ def _watched(server: ServerSettings, queries: HistoryQueries, now: Now) -> Watch
     adapter = ADAPTERS[server.vendor]
     source = adapter.event_source(server.options, ZoneInfo(server.time_zone))
     return WatchedServer(
-        server.name, adapter.title, source, ongoing_lister(server.name, source, queries, now)
+        server.name,
+        adapter.title,
+        source,
+        ongoing_lister(server.name, source, queries, now),
+        calls_us=_calls_us(server),
     )
+
+
+def _calls_us(server: ServerSettings) -> bool:
+    """Whether a server sends web hooks; no secret is looked up for the answer, which may take seconds."""
+    zone = ZoneInfo(server.time_zone)
+    parser = ADAPTERS[server.vendor].hook_parser(server.options, server.name, zone, lambda ref: Secret("-"))
+    return parser is not None
+
+
+def _hooked(server: ServerSettings) -> HookedServer:
+    def make_parser() -> HookParser:
+        adapter, zone = ADAPTERS[server.vendor], ZoneInfo(server.time_zone)
+        parser = adapter.hook_parser(server.options, server.name, zone, reveal_secret)
+        assert parser is not None
+        return parser
+
+    return HookedServer(server.name, make_parser)
 
 
 def _history_flows(settings: Settings, name: ServerId) -> HistoryFlows | None:

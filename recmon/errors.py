@@ -79,6 +79,35 @@ class TlsFailed(LinkError):
     retryable = False
 
 
+class ListenerFailed(RecmonError):
+    """Web hooks cannot be received.
+
+    Attributes:
+        detail: what exactly was seen.
+    """
+
+    retryable = True
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class PortTaken(ListenerFailed):
+    """Another program listens where web hooks should be received.
+
+    Attributes:
+        port: of the settings.
+        free_port: one that could be used instead, or None.
+    """
+
+    def __init__(self, host: str, port: int, free_port: int | None) -> None:
+        offer = "" if free_port is None else f"; port {free_port} is free"
+        super().__init__(f"port {port} on {host} is taken by another program{offer}")
+        self.port = port
+        self.free_port = free_port
+
+
 class AuthenticationFailed(RecmonError):
     """A server refused our credentials; nothing is tried again by itself.
 

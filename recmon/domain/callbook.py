@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
+from recmon.domain.calls import (
+    Call,
+    CallKey,
+    CallState,
+    Direction,
+    Party,
+    RecordingRef,
+    ServerId,
+    ToldRecording,
+)
 from recmon.domain.cdr import CdrRecord
 from recmon.domain.events import (
     CallEnded,
@@ -20,9 +29,12 @@ from recmon.domain.events import (
     CallFacts,
     CallStarted,
     CallUpdated,
+    RecordingTold,
     SnapshotBegun,
     SnapshotEnded,
+    TranscriptTold,
 )
+from recmon.domain.recordings import with_told
 from recmon.publisher import Publisher
 
 REMEMBERED_FINISHED = 5_000
@@ -100,6 +112,8 @@ class CallBook:
             match event:
                 case CallStarted() | CallUpdated() | CallEnded():
                     self._apply_call(server, event, changes)
+                case RecordingTold() | TranscriptTold():
+                    self._apply_told(server, event, changes)
                 case SnapshotBegun():
                     self._listed[server] = set()
                 case SnapshotEnded():
@@ -108,6 +122,15 @@ class CallBook:
                     if listed is not None:
                         self._lose([e for e in self._of(server) if e.call.key not in listed], changes)
         return self._publish(changes)
+
+    def remember(self, calls: Iterable[Call]) -> None:
+        """Take in finished calls that are stored, so that late news revise them; nothing is published.
+
+        Of a call that is known already nothing changes.
+        """
+        for call in calls:
+            if call.state.is_over and self.find(call.key) is None:
+                self._finish(_Entry(call, _ranks_of_stored(call)))
 
     def mark_unconfirmed(self, server: ServerId) -> CallBookChange:
         """Note that a server cannot be watched: what its calls do now is unknown."""
@@ -164,11 +187,29 @@ class CallBook:
             self._live[key] = entry
         changes.note(entry.call, is_new=is_new)
 
+    def _apply_told(self, server: ServerId, event: RecordingTold | TranscriptTold, changes: _Changes) -> None:
+        """Take in what belongs to a call; it neither begins nor ends one."""
+        key = CallKey(server, event.facts.native_id)
+        entry = self._live.get(key) or self._finished.get(key)
+        if entry is None:
+            return
+        before = entry.call
+        call = replace(entry.call, **_changed_by(entry, event.facts, _UPDATED))
+        if isinstance(event, TranscriptTold):
+            call = replace(call, has_transcript=call.has_transcript or bool(event.phrases))
+        else:
+            told = ToldRecording(
+                event.recording_id, event.stage, event.locator, event.duration_s, event.reason
+            )
+            call = with_told(call, (told,))
+        if call != before:
+            entry.call = replace(call, recordings=self._locate(call))
+            changes.note(entry.call, is_new=False)
+
     def _merge(self, entry: _Entry, event: CallStarted | CallUpdated | CallEnded) -> None:
         facts = event.facts
         call, ranks = entry.call, entry.ranks
         rank = {CallStarted: _STARTED, CallUpdated: _UPDATED, CallEnded: _ENDED}[type(event)]
-        told = _told(facts)
         approximate_end = isinstance(event, CallEnded) and facts.ended_at is None
         if approximate_end and ranks.get("ended_at", _OUR_CLOCK) == _OUR_CLOCK and call.ended_at is None:
             call = replace(call, ended_at=event.at)
@@ -178,17 +219,10 @@ class CallBook:
             call = replace(call, start_seen=True)
             if facts.started_at is None and call.started_at is None:
                 call = replace(call, started_at=event.at)
-        changed: dict[str, Any] = {}
-        for name, value in told.items():
-            if rank >= ranks.get(name, _OUR_CLOCK):
-                changed[name] = value
-                ranks[name] = rank
-        for name, party in (("caller", facts.caller), ("callee", facts.callee)):
-            if party is not None:
-                changed[name] = _merge_party(getattr(call, name), party, name, rank, ranks)
-        changed["cdr"] = _merge_cdr(call.cdr, facts.cdr, rank, ranks)
+        entry.call = call
+        changed = _changed_by(entry, facts, rank)
         changed["state"] = _state(call.state, event, rank, ranks)
-        call = replace(call, is_confirmed=True, **changed)
+        call = replace(call, is_confirmed=True, is_reconstructed=False, **changed)
         ours = {name for name in ("started_at", "ended_at") if getattr(call, name) and name not in ranks}
         entry.call = replace(call, is_approximate=bool(ours))
 
@@ -221,6 +255,35 @@ def _approximate_times(call: Call, facts: CallFacts, ranks: dict[str, int]) -> d
         if reckoned is not None and name not in ranks and (known is None or reckoned < known):
             changed[name] = reckoned
     return changed
+
+
+def _changed_by(entry: _Entry, facts: CallFacts, rank: int) -> dict[str, Any]:
+    """Return the fields of a call that a message of this rank tells, but for its state."""
+    call, ranks = entry.call, entry.ranks
+    changed: dict[str, Any] = {}
+    for name, value in _told(facts).items():
+        if rank >= ranks.get(name, _OUR_CLOCK):
+            changed[name] = value
+            ranks[name] = rank
+    for name, party in (("caller", facts.caller), ("callee", facts.callee)):
+        if party is not None:
+            changed[name] = _merge_party(getattr(call, name), party, name, rank, ranks)
+    changed["cdr"] = _merge_cdr(call.cdr, facts.cdr, rank, ranks)
+    return changed
+
+
+def _ranks_of_stored(call: Call) -> dict[str, int]:
+    """Return ranks with which what is stored of an ended call outweighs all but a further end."""
+    if call.state is not CallState.ENDED or call.is_reconstructed:
+        return {}
+    exact = () if call.is_approximate else ("started_at", "ended_at")
+    names = [name for name in (*exact, "answered_at", "cause") if getattr(call, name)]
+    if call.direction is not Direction.UNKNOWN:
+        names.append("direction")
+    for end, party in (("caller", call.caller), ("callee", call.callee)):
+        names += [f"{end}.{part}" for part in ("number", "name") if getattr(party, part)]
+    names += [f"cdr.{name}" for name, value in call.cdr.fields if value]
+    return dict.fromkeys(names, _ENDED)
 
 
 def _told(facts: CallFacts) -> dict[str, Any]:

@@ -79,6 +79,33 @@ class RecordingRef:
     locator: str
 
 
+class RecordingStage(Enum):
+    """What a server told of a recording (contract.md, section 4)."""
+
+    EXPECTED = "expected"
+    AVAILABLE = "available"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ToldRecording:
+    """A recording that a server told of by itself, before or after it can be fetched.
+
+    Attributes:
+        recording_id: the server's own name for it.
+        stage: what became of it.
+        locator: the vendor's text for the place, as told; None while there is none.
+        duration_s: playing time, where told.
+        reason: why there is none, where it failed.
+    """
+
+    recording_id: str
+    stage: RecordingStage
+    locator: str | None = None
+    duration_s: float | None = None
+    reason: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call as it is known at one moment. All times are aware UTC.
@@ -97,7 +124,10 @@ class Call:
         start_seen: whether its start was observed, so that the times are those of the whole call.
         is_confirmed: False while the server that told of it cannot be watched.
         is_approximate: whether a time was taken from our clock.
+        is_reconstructed: whether only a recording tells of the call, and no event of its own.
+        has_transcript: whether words of it were told.
         recordings: where its sound is.
+        told: recordings that its server told of by itself; those with a place are among `recordings`.
         tags: words that users attached.
         cdr: every raw field by its vendor name.
     """
@@ -115,7 +145,10 @@ class Call:
     start_seen: bool = True
     is_confirmed: bool = True
     is_approximate: bool = False
+    is_reconstructed: bool = False
+    has_transcript: bool = False
     recordings: tuple[RecordingRef, ...] = ()
+    told: tuple[ToldRecording, ...] = ()
     tags: tuple[str, ...] = ()
     cdr: CdrRecord = EMPTY_CDR
 

@@ -208,7 +208,41 @@ class HeardIs:
         return self.comparison.holds(beside.heard_percent(call.key), self.percent)
 
 
-Condition = TextIs | DirectionIs | StateIs | DurationIs | TimeIs | HasRecording | HasNote | HeardIs
+@dataclass(frozen=True, slots=True)
+class HasTranscript:
+    """Words of a call were told."""
+
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
+        return call.has_transcript
+
+
+@dataclass(frozen=True, slots=True)
+class SaidIs:
+    """A text was said in a call, within one phrase.
+
+    Attributes:
+        pieces: folded text between wildcards; found in this order.
+    """
+
+    pieces: tuple[str, ...]
+
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
+        # A call does not carry what was said in it: only the store finds such calls.
+        return False
+
+
+Condition = (
+    TextIs
+    | DirectionIs
+    | StateIs
+    | DurationIs
+    | TimeIs
+    | HasRecording
+    | HasNote
+    | HeardIs
+    | HasTranscript
+    | SaidIs
+)
 """What can be asked of a call; `matches(call, beside)` answers for one in memory."""
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 
 from recmon.domain.calls import CallState, Direction, Party
+from recmon.domain.calls import RecordingStage as RecordingStage
 from recmon.domain.cdr import EMPTY_CDR, CdrRecord
 from recmon.domain.transcripts import Phrase
 
@@ -87,10 +87,6 @@ class SnapshotEnded:
     at: datetime
 
 
-CallEvent = CallStarted | CallUpdated | CallEnded | SnapshotBegun | SnapshotEnded
-"""What changes the call book."""
-
-
 @dataclass(frozen=True, slots=True)
 class Subscribed:
     """The server accepted our subscription: from now on its calls are watched.
@@ -138,14 +134,6 @@ class Unrecognised:
     reason: str
     excerpt: str
     message: RawMessage
-
-
-class RecordingStage(Enum):
-    """What a server told of a recording (contract.md, section 4)."""
-
-    EXPECTED = "expected"
-    AVAILABLE = "available"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,5 +186,10 @@ class ServerWarning:
     sentence: str
 
 
-LinkEvent = CallEvent | Subscribed | KeptAlive | SubscriptionRefused | Unrecognised
-"""All that an event codec can return."""
+CallEvent = (
+    CallStarted | CallUpdated | CallEnded | SnapshotBegun | SnapshotEnded | RecordingTold | TranscriptTold
+)
+"""What changes the call book."""
+
+LinkEvent = CallEvent | Subscribed | KeptAlive | SubscriptionRefused | ServerWarning | Unrecognised
+"""All that a server can tell; an event codec returns any of them."""

@@ -23,7 +23,9 @@ from recmon.domain.conditions import (
     DurationIs,
     HasNote,
     HasRecording,
+    HasTranscript,
     HeardIs,
+    SaidIs,
     StateIs,
     TextField,
     TextIs,
@@ -104,10 +106,13 @@ _DIRECTIONS = {
 _STATES = {state.value: (state,) for state in CallState} | {
     "ongoing": tuple(state for state in CallState if not state.is_over)
 }
-_HAS: dict[str, Condition] = {"recording": HasRecording(), "note": HasNote()}
+_HAS: dict[str, Condition] = {
+    "recording": HasRecording(),
+    "note": HasNote(),
+    "transcript": HasTranscript(),
+}
 _NOT_YET = ("health",)
-_HAS_NOT_YET = ("transcript",)
-_WITH_COLON = (*_TEXT_FIELDS, "dir", "state", "after", "before", "on", "has")
+_WITH_COLON = (*_TEXT_FIELDS, "dir", "state", "after", "before", "on", "has", "text")
 _COMPARED = ("dur", "heard")
 _KEY = re.compile(r"([^\W\d_]+)(:|<=|>=|<|>|=)")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
@@ -223,7 +228,8 @@ class _TermReader:
         self._readers: dict[str, Callable[[_Word, _Value], Condition]] = {
             "dir": lambda word, value: DirectionIs(_choose(_DIRECTIONS, word, value)),
             "state": lambda word, value: StateIs(_choose(_STATES, word, value)),
-            "has": self._has,
+            "has": lambda word, value: _choose(_HAS, word, value),
+            "text": lambda word, value: SaidIs(_text(TextField.ANY, word, value).pieces),
             "after": lambda word, value: TimeIs(self._span(word, value)[0], None),
             "before": lambda word, value: TimeIs(None, self._span(word, value)[0]),
             "on": self._on,
@@ -251,11 +257,6 @@ class _TermReader:
         if word.key in _TEXT_FIELDS:
             return _text(_TEXT_FIELDS[word.key], word, value)
         return self._readers[word.key](word, value)
-
-    def _has(self, word: _Word, value: _Value) -> Condition:
-        if value.text.lower() in _HAS_NOT_YET:
-            raise word.error(f'"has:{value.text}" is not available in this version', value)
-        return _choose(_HAS, word, value)
 
     def _on(self, word: _Word, value: _Value) -> Condition:
         begin, end = self._span(word, value)

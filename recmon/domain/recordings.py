@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
 
-from recmon.domain.calls import Call, RecordingRef, ServerId
+from recmon.domain.calls import Call, RecordingRef, RecordingStage, ServerId, ToldRecording
 from recmon.errors import RecordingMissing
 
 SEARCHED_AROUND = timedelta(minutes=10)
@@ -153,6 +153,36 @@ def file_of(ref: RecordingRef) -> str | None:
     """Return the path of a recording that lies on this computer, or None for one on a server."""
     kind, _, path = ref.locator.partition(":")
     return path if kind == LocatorKind.FILE.value else None
+
+
+def with_told(call: Call, told: Iterable[ToldRecording]) -> Call:
+    """Return a call with what was told of its recordings added, in any order and however often it is told."""
+    known = {recording.recording_id: recording for recording in call.told}
+    for recording in told:
+        before = known.get(recording.recording_id)
+        known[recording.recording_id] = recording if before is None else together(before, recording)
+    places = {RecordingRef(call.key.server, r.locator) for r in call.told if r.locator}
+    others = [ref for ref in call.recordings if ref not in places]
+    refs = [
+        RecordingRef(call.key.server, recording.locator)
+        for recording in known.values()
+        if recording.locator and recording.stage is not RecordingStage.FAILED
+    ]
+    return replace(call, told=tuple(known.values()), recordings=tuple(dict.fromkeys([*refs, *others])))
+
+
+_STAGE_RANKS = {RecordingStage.EXPECTED: 0, RecordingStage.FAILED: 1, RecordingStage.AVAILABLE: 2}
+
+
+def together(known: ToldRecording, told: ToldRecording) -> ToldRecording:
+    """Return what two messages tell of a recording: one that is there stays there, whichever came first."""
+    ahead, behind = (told, known) if _STAGE_RANKS[told.stage] >= _STAGE_RANKS[known.stage] else (known, told)
+    return replace(
+        ahead,
+        locator=ahead.locator or behind.locator,
+        duration_s=behind.duration_s if ahead.duration_s is None else ahead.duration_s,
+        reason=None if ahead.stage is RecordingStage.AVAILABLE else ahead.reason or behind.reason,
+    )
 
 
 def placeholder_values(call: Call) -> Mapping[str, str | datetime | None]:

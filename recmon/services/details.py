@@ -63,6 +63,8 @@ class CallDetails:
 
         The settings are asked again for a call that has a place already: a field may have changed with it.
         """
+        if call.told:
+            return call.recordings
         try:
             return (self._configured(call),)
         except RecordingMissing:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, ServerId
@@ -24,7 +24,9 @@ from recmon.domain.events import (
     CallStarted,
     CallUpdated,
     LinkEvent,
+    RecordingTold,
     SubscriptionRefused,
+    TranscriptTold,
     Unrecognised,
 )
 from recmon.domain.lines import read_call_lines
@@ -65,7 +67,11 @@ _KINDS = {
     CallEnded: MessageKind.ENDED,
     Unrecognised: MessageKind.UNRECOGNISED,
     SubscriptionRefused: MessageKind.REFUSED,
+    RecordingTold: MessageKind.RECORDING,
+    TranscriptTold: MessageKind.TRANSCRIPT,
 }
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -193,6 +199,42 @@ class HistoryService:
         self._messages.extend(_entries(heard.server, heard.events))
         self._arrived.set()
         self._drop_excess()
+
+    async def keep(
+        self,
+        server: ServerId,
+        events: Sequence[LinkEvent],
+        calls: Sequence[Call],
+        also: Callable[[Connection], T],
+    ) -> T:
+        """Store calls and the messages behind events at once, with further work, all in one transaction.
+
+        Args:
+            server: whose they are.
+            events: as told.
+            calls: as the call book knows them; `record` need not be waited for.
+            also: the further work; runs first.
+
+        Raises:
+            StoreError: nothing of it was kept; the calls are held, and stored when that is possible again.
+        """
+        for call in calls:
+            self._calls.pop(call.key, None)
+        messages = list(dict.fromkeys(_entries(server, events)))
+        now = self._now()
+
+        def store(connection: Connection) -> tuple[T, list[tuple[Call, bool]]]:
+            result = also(connection)
+            return result, _keep(connection, calls, messages, now)
+
+        try:
+            result, stored = await self._database.write(store)
+        except BaseException:
+            self._hold(calls, ())
+            self._arrived.set()
+            raise
+        self._publish(stored)
+        return result
 
     async def search(self, query: Query, *, limit: int, offset: int = 0) -> SearchPage:
         """Return a page of the calls that a query finds, newest first.
@@ -433,8 +475,8 @@ def _search(store: CallStore, query: Query, limit: int, offset: int) -> SearchPa
 def _entries(server: ServerId, events: Iterable[LinkEvent]) -> Iterator[JournalEntry]:
     for event in events:
         match event:
-            case CallStarted() | CallUpdated() | CallEnded():
-                native_id: str | None = event.facts.native_id
+            case CallStarted() | CallUpdated() | CallEnded() | RecordingTold() | TranscriptTold():
+                native_id: str | None = event.facts.native_id or None
             case Unrecognised() | SubscriptionRefused():
                 native_id = None
             case _:

@@ -82,6 +82,15 @@ class Monitor:
         """
         return self._watches[server].status
 
+    def tell(self, status: ServerStatus) -> None:
+        """Take in and publish how a server does that calls us.
+
+        Raises:
+            KeyError: it is not among the servers.
+        """
+        self._watches[status.server].status = status
+        self.status_changed.publish(status)
+
     def retry_now(self, server: ServerId) -> None:
         """Let a waiting or failed server try at once.
 

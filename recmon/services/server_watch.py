@@ -36,6 +36,7 @@ from recmon.net.link import LinkLimits, LoopTurns, run_link
 from recmon.publisher import Publisher
 from recmon.services.clocks import ClockWatch
 from recmon.services.detail_requests import DetailRequests
+from recmon.services.hook_counts import HookCounts
 from recmon.services.reconciling import ListOngoing, Reconciliation
 from recmon.services.statuses import Gap, Heard, LinkState, ServerNews, ServerStatus
 from recmon.vendors.base import EventSource, Now
@@ -64,7 +65,8 @@ class WatchedServer:
     Attributes:
         name: in the settings.
         vendor_title: of its adapter.
-        source: where it tells its events.
+        source: where it tells its events; None where it calls us, or tells none.
+        calls_us: whether somebody else takes in its events, and tells how it does by `Monitor.tell`.
         list_ongoing: asked after every subscription: calls that it does not list ended unobserved.
     """
 
@@ -72,6 +74,7 @@ class WatchedServer:
     vendor_title: str
     source: EventSource | None
     list_ongoing: ListOngoing | None = None
+    calls_us: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,8 @@ class ServerWatch:
             server.vendor_title,
             LinkState.STOPPED,
             self._started_at,
-            watches=server.source is not None,
+            watches=server.source is not None or server.calls_us,
+            hooks=HookCounts() if server.calls_us else None,
         )
 
     def retry_now(self) -> None:

@@ -10,6 +10,7 @@ from recmon.domain.calls import ServerId
 from recmon.domain.events import LinkEvent
 from recmon.errors import RecmonError
 from recmon.publisher import Publisher
+from recmon.services.hook_counts import HookCounts
 
 
 class LinkState(Enum):
@@ -41,6 +42,7 @@ class ServerStatus:
         watches: False for a server without live events; it is stopped for good.
         clock_difference_s: seconds that its clock is ahead of ours, negative where it is behind; None while
             that is not known.
+        hooks: what its web hooks came to; None for a server that is watched in another way.
     """
 
     server: ServerId
@@ -55,6 +57,7 @@ class ServerStatus:
     is_supervised: bool = False
     watches: bool = True
     clock_difference_s: float | None = None
+    hooks: HookCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)

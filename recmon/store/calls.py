@@ -14,7 +14,17 @@ from typing import Any
 
 import apsw
 
-from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
+from recmon.domain.calls import (
+    Call,
+    CallKey,
+    CallState,
+    Direction,
+    Party,
+    RecordingRef,
+    RecordingStage,
+    ServerId,
+    ToldRecording,
+)
 from recmon.domain.cdr import CdrRecord
 from recmon.domain.conditions import fold_number, fold_text, happened_at, storable
 from recmon.domain.query import Query
@@ -26,13 +36,14 @@ _MILLISECOND = timedelta(milliseconds=1)
 _SLOTS_PER_S = SLOTS_PER_MS * 1000
 
 _SEARCHED = """is_over, state, direction, happened_at, started_at, answered_at, ended_at, received_at,
-    duration_ms, has_recording, start_seen, is_confirmed, is_approximate, server, native_id,
+    duration_ms, has_recording, start_seen, is_confirmed, is_approximate, is_reconstructed, has_transcript,
+    server, native_id,
     caller_number_key, caller_name_key, callee_number_key, callee_name_key, cause_key, tags_key,
     caller_number, caller_name, callee_number, callee_name, cause"""
 _NAMES = tuple(name.strip() for name in _SEARCHED.split(","))
 _SHOWN = """calls.id, server, native_id, state, direction, caller_number, caller_name, callee_number,
     callee_name, started_at, answered_at, ended_at, received_at, cause, start_seen, is_confirmed,
-    is_approximate, recordings, tags, cdr"""
+    is_approximate, recordings, tags, cdr, is_reconstructed, has_transcript"""
 _WORDS_AT = _NAMES.index("caller_number_key")
 _INSERT = f"INSERT INTO calls (id, {_SEARCHED}) VALUES (?{', ?' * len(_NAMES)})"
 _UPDATE = f"UPDATE calls SET id = ?, {', '.join(f'{name} = ?' for name in _NAMES)} WHERE id = ?"
@@ -199,6 +210,8 @@ def _searched(call: Call, when: datetime) -> tuple[Any, ...]:
         int(call.start_seen),
         int(call.is_confirmed),
         int(call.is_approximate),
+        int(call.is_reconstructed),
+        int(call.has_transcript),
         call.key.server,
         call.key.native_id,
         fold_number(call.caller.number),
@@ -216,12 +229,28 @@ def _searched(call: Call, when: datetime) -> tuple[Any, ...]:
 
 
 def _details(call: Call) -> tuple[str, str, str]:
-    recordings = [[ref.server, ref.locator] for ref in call.recordings]
+    recordings: list[list[Any]] = [[ref.server, ref.locator] for ref in call.recordings]
+    recordings += [[call.key.server, told.locator, _told_values(told)] for told in call.told]
     return _json(recordings), _json(call.tags), _json(dict(call.cdr.fields))
 
 
+def _told_values(told: ToldRecording) -> dict[str, Any]:
+    return {
+        "id": told.recording_id,
+        "stage": told.stage.value,
+        "duration_s": told.duration_s,
+        "reason": told.reason,
+    }
+
+
+def _told(locator: str | None, values: dict[str, Any]) -> ToldRecording:
+    stage = RecordingStage(values["stage"])
+    return ToldRecording(values["id"], stage, locator, values["duration_s"], values["reason"])
+
+
 def _call(row: Any) -> Call:
-    recordings: list[tuple[str, str]] = json.loads(row[17]) if row[17] != "[]" else []
+    # Two values are a place, a third one is what the server told of it by itself.
+    recordings: list[list[Any]] = json.loads(row[17]) if row[17] != "[]" else []
     return Call(
         key=CallKey(ServerId(row[1]), row[2]),
         state=CallState(row[3]),
@@ -236,7 +265,10 @@ def _call(row: Any) -> Call:
         start_seen=bool(row[14]),
         is_confirmed=bool(row[15]),
         is_approximate=bool(row[16]),
-        recordings=tuple(RecordingRef(ServerId(server), locator) for server, locator in recordings),
+        is_reconstructed=bool(row[20]),
+        has_transcript=bool(row[21]),
+        recordings=tuple(RecordingRef(ServerId(ref[0]), ref[1]) for ref in recordings if len(ref) == 2),
+        told=tuple(_told(*ref[1:]) for ref in recordings if len(ref) > 2),
         tags=tuple(json.loads(row[18])) if row[18] != "[]" else (),
         cdr=CdrRecord(tuple(json.loads(row[19]).items())),
     )
@@ -257,8 +289,18 @@ def _storable(call: Call) -> Call:
         recordings=tuple(
             RecordingRef(ServerId(storable(ref.server)), storable(ref.locator)) for ref in call.recordings
         ),
+        told=tuple(_storable_told(told) for told in call.told),
         tags=tuple(storable(tag) for tag in call.tags),
         cdr=CdrRecord.of((storable(name), storable(value)) for name, value in call.cdr.fields),
+    )
+
+
+def _storable_told(told: ToldRecording) -> ToldRecording:
+    return replace(
+        told,
+        recording_id=storable(told.recording_id),
+        locator=None if told.locator is None else storable(told.locator),
+        reason=None if told.reason is None else storable(told.reason),
     )
 
 

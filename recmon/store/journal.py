@@ -30,6 +30,8 @@ class MessageKind(Enum):
     ENDED = "ended"
     UNRECOGNISED = "unrecognised"
     REFUSED = "refused"
+    RECORDING = "recording"
+    TRANSCRIPT = "transcript"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from recmon.domain.calls import Call, CallState, Direction, Party, RecordingRef
 from recmon.domain.cdr import CdrRecord
-from recmon.domain.recordings import file_of
+from recmon.domain.recordings import file_of, with_told
 
 _ONGOING_RANK, _LOST_RANK, _CONFIRMED_RANK, _ENDED_RANK = 0, 1, 2, 3
 
@@ -36,10 +36,14 @@ def merged(stored: Call, told: Call) -> Call:
         cause=ahead.cause or behind.cause,
         start_seen=stored.start_seen or told.start_seen,
         is_approximate=exact.is_approximate,
+        is_reconstructed=stored.is_reconstructed and told.is_reconstructed,
+        has_transcript=stored.has_transcript or told.has_transcript,
         recordings=_recordings(stored.recordings, told.recordings) or ahead.recordings or behind.recordings,
         tags=tuple(dict.fromkeys(stored.tags + told.tags)),
         cdr=_cdr(stored.cdr, told.cdr, told_is_ahead=ahead is told),
     )
+    if stored.told != told.told:
+        together = with_told(replace(together, told=stored.told), told.told)
     filled = (exact.started_at is None and vague.started_at) or (exact.ended_at is None and vague.ended_at)
     return replace(together, is_approximate=True) if vague.is_approximate and filled else together
 

@@ -16,7 +16,9 @@ from recmon.domain.conditions import (
     DurationIs,
     HasNote,
     HasRecording,
+    HasTranscript,
     HeardIs,
+    SaidIs,
     StateIs,
     TextField,
     TextIs,
@@ -230,6 +232,22 @@ def _condition(condition: Condition, servers: Sequence[str], listener: str) -> S
             return f"calls.id IN ({_OF_NOTES})", ()
         case HeardIs():
             return _heard(condition, listener)
+        case HasTranscript():
+            return "calls.has_transcript = 1", ()
+        case SaidIs(pieces):
+            return _said(pieces)
+
+
+def _said(pieces: Sequence[str]) -> Sql:
+    pattern = f"*{'*'.join(map(_literal, pieces))}*"
+    indexed = [_quoted(piece) for piece in pieces if len(piece) >= TRIGRAM]
+    found, values = "text_key GLOB ?", [pattern]
+    if indexed:
+        found = f"id IN (SELECT rowid FROM transcript_words WHERE transcript_words MATCH ?) AND {found}"
+        values.insert(0, " AND ".join(indexed))
+    phrases = f"SELECT server, native_id FROM transcript_phrases WHERE {found}"
+    # The flag goes first: it spares the calls without words the comparison.
+    return f"(calls.has_transcript = 1 AND (calls.server, calls.native_id) IN ({phrases}))", tuple(values)
 
 
 def _text(condition: TextIs, servers: Sequence[str]) -> Sql:

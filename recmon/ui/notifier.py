@@ -153,6 +153,16 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"The server sent a message that cannot be read: {e.detail}.",
         "Check that port and vendor in the settings belong together.",
     ),
+    errors.ListenerFailed: lambda e: (
+        f"Web hooks cannot be received: {e.detail}.",
+        "Put the table [listener] of the settings right; everything else works meanwhile.",
+    ),
+    errors.PortTaken: lambda e: (
+        f"Web hooks cannot be received: port {e.port} is taken by another program.",
+        f"End that program, or use port {e.free_port}: here for this run, in the settings for good."
+        if e.free_port
+        else "End that program, or choose another port in the table [listener] of the settings.",
+    ),
     errors.HookUnreadable: lambda e: (
         f"A web hook could not be read: {e.detail}.",
         "Check what the sender is set up to send; nothing of it was kept.",

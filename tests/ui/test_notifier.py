@@ -13,6 +13,7 @@ EXAMPLES: dict[type[RecmonError], RecmonError] = {
     errors.RequestRefused: errors.RequestRefused("subscription refused", code="12"),
     errors.StoreError: errors.StoreError("history.sqlite3", "disk is full"),
     errors.DatabaseSetAside: errors.DatabaseSetAside("history.sqlite3", "not a database", "history.damaged"),
+    errors.PortTaken: errors.PortTaken("127.0.0.1", 8790, 8791),
     errors.CallNotFound: errors.CallNotFound("east/1"),
     errors.QueryError: errors.QueryError("foo:bar", 5, "there is no search word foo"),
 }

@@ -160,7 +160,6 @@ def test_states_and_recordings_are_understood() -> None:
         ("heard<half", "half", 6, "from 0 to 100"),
         ("heard<101", "101", 6, "from 0 to 100"),
         ("heart<50", "heart<50", 0, "did you mean heard>?"),
-        ("has:recording,transcript", "transcript", 14, "not available in this version"),
         ("has:recordng", "recordng", 4, "did you mean recording?"),
         ("dir:sideways", "sideways", 4, "choose from in, out, internal"),
         ("state:endet", "endet", 6, "did you mean ended?"),
