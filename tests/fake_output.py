@@ -29,14 +29,17 @@ class FakeOutput:
         self.latency_s = 0.0
         self.is_stalled = False
         self.underflows = 0
-        self._fill: Callable[[Samples, float], bool] | None = None
+        self.names = ("Speakers", "Headphones")
+        self.chosen: str | None = None
+        self._given = 0
+        self._source: Any = None
         self._lost: Callable[[AudioError], None] | None = None
 
-    def open(self, sample_rate: int, fill: Any, lost: Any) -> int:
+    def open(self, sample_rate: int, source: Any, lost: Any) -> int:
         if self.refusal is not None:
             raise self.refusal
         self.rate = self.fixed_rate or sample_rate
-        self._fill, self._lost = fill, lost
+        self._source, self._lost = source, lost
         self.opened += 1
         return self.rate
 
@@ -44,16 +47,33 @@ class FakeOutput:
         self.is_started = True
 
     def close(self) -> None:
-        self._fill = None
+        self._source = None
         self.is_started = False
 
+    def choose(self, name: str | None) -> None:
+        if name != self.chosen:
+            self.chosen = name
+            self.close()
+
+    def devices(self) -> tuple[str, ...]:
+        self.close()
+        return self.names
+
+    @property
+    def device(self) -> str | None:
+        return None if self._source is None else self.chosen or self.names[0]
+
     def pull(self, frames: int) -> Samples:
-        """Return the next frames as the device gets them, of shape (frames, 2)."""
+        """Return the next frames as they are heard, of shape (frames, 2): silence where there are none."""
         out = np.full((frames, 2), np.nan, np.float32)
-        assert self._fill is not None, "the device is not open"
+        assert self._source is not None, "the device is not open"
         assert self.is_started, "the device was not started"
-        self._fill(out, self.latency_s)
-        assert not np.isnan(out).any()
+        latency = round(self.latency_s * self.rate)
+        count = self._source.take(out, self._given, max(0, self._given - latency))
+        assert not np.isnan(out[:count]).any()
+        out[count:] = 0.0
+        self._given += frames
+        self._source.take(out[:0], self._given, max(0, self._given - latency))
         return out
 
     def lose(self) -> None:

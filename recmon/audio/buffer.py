@@ -1,4 +1,9 @@
-"""Sound on its way to the device: filled ahead by a decoding thread, emptied by the device's own thread."""
+"""Sound on its way to the device: filled ahead by a decoding thread, emptied by the thread that feeds it.
+
+What the listener changes while playing is done on the emptying side, right before the device: speed, levels,
+pauses. What changes the order of the sound (jumps, loops, skipped silence) comes in that order from the
+filling side.
+"""
 
 from __future__ import annotations
 
@@ -9,53 +14,59 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
+from recmon.audio.plan import Sound
+from recmon.audio.ring import CAPACITY, Ring
+from recmon.audio.scaler import Scaler
+from recmon.audio.stretching import Stretcher
+from recmon.audio.track import Track
 
-CAPACITY = 1 << 19
-"""Frames: eleven seconds at 48 kHz, a minute at 8 kHz."""
+Samples = NDArray[np.float32]
 
 AHEAD_S = 4.0
 REFILL_S = 0.3
 """After the sound ran out, it goes on when this much is there again, so that it does not stutter."""
 
 RAMP_S = 0.005
-"""Sound fades in and out this fast at a pause or a jump, so that nothing clicks."""
+"""Sound fades in and out this fast at a pause, a jump or another level, so that nothing clicks."""
+
+KEPT_AT_CUT_S = 0.15
+"""A change of what follows leaves so much as it was: the emptying thread must not get there first."""
 
 
 class BufferEvent(Enum):
-    """What the device's thread tells the decoding thread."""
+    """What the emptying thread tells the decoding thread."""
 
     ROOM = "there is room again"
     DRAINED = "the last frame was heard"
 
 
 class PlayBuffer:
-    """A ring of stereo frames between one filling and one emptying thread, without locks.
+    """Stereo frames between one filling and one emptying thread, without locks.
 
-    Each index is written by one thread only and counts frames for ever. The emptying side runs in the
-    device's callback: it waits for nothing, and tells what happened by `notify`, which must not wait either.
+    Each index is written by one thread only and counts frames for ever. The emptying side waits for
+    nothing, and tells what happened by `notify`, which must not wait either.
     """
 
     def __init__(self, notify: Callable[[BufferEvent], None]) -> None:
         self._notify = notify
-        self._frames = np.zeros((CAPACITY, 2), np.float32)
+        self._ring = Ring()
         self._rate = 8000
-        self._written = 0
         self._read = 0
-        # Index of the first frame of the present stretch of sound, and its place in the recording.
-        self._segment = (0, 0.0)
+        # Index of the first frame behind the last jump.
+        self._begin = 0
         self._is_ended = True
         self._is_held = True
         self._is_starving = False
         self._is_room_wanted = False
         self._is_first = False
         self._was_drained = True
-        self._silence = 0
-        self._latency = 0
-        self._volume = 1.0
-        self._gain = 0.0
         self._starvations = 0
         self._started_at: float | None = None
+        self._sound = Sound()
+        self._scaler = Scaler()
+        self._stretcher: Stretcher | None = None
+        self._hop: Samples = np.zeros((0, 2), np.float32)
+        self._track = Track()
 
     # The filling side
 
@@ -66,28 +77,49 @@ class PlayBuffer:
         self._was_drained = False
         self._is_starving = False
         self._is_first = True
-        self._segment = (self._written, position_s)
+        self._ring.begin(position_s, sample_rate, self._oldest())
+        self._begin = self._ring.written
+
+    def jump(self, position_s: float) -> None:
+        """Let what is put next belong to another place, and be heard right behind what waits."""
+        self._ring.begin(position_s, self._rate, self._oldest())
+
+    def cut(self, align: int = 1) -> float:
+        """Throw away what waits, but for what is too close to being heard; return where to go on.
+
+        Args:
+            align: keep a multiple of this many frames, so that the place is a frame of the recording.
+        """
+        kept = round(KEPT_AT_CUT_S * (1.0 + self._sound.speed) * self._rate)
+        latest = min(max(self._read, self._begin) + kept, self._ring.written)
+        begin = self._ring.piece_begin(latest)
+        self._ring.cut(begin + (latest - begin) // align * align)
+        self._is_ended = False
+        self._was_drained = False
+        return self._ring.position_s(self._ring.written)
 
     def forget_start(self) -> None:
         """Take the time of the next frame that leaves as that of the first."""
         self._started_at = None
 
+    def forget_device(self) -> None:
+        """Take what the device still had for never heard; nobody empties now."""
+        self._track.stop()
+        self._scaler.fall_silent()
+
     def ahead(self) -> int:
         """Return how many frames wait to be played."""
-        return self._written - max(self._read, self._segment[0])
+        return self._ring.written - max(self._read, self._begin)
 
     def missing(self) -> int:
         """Return how many more frames should be put in now, within the room there is."""
+        # The second half of the ring keeps what was heard, for what is reckoned back to it.
         wanted = min(round(AHEAD_S * self._rate), CAPACITY // 2) - self.ahead()
-        return max(0, min(wanted, CAPACITY - (self._written - self._read)))
+        return max(0, min(wanted, CAPACITY - (self._ring.written - self._read)))
 
     def put(self, block: Samples) -> None:
         """Append frames, at most `missing` of them."""
-        begin = self._written % CAPACITY
-        first = min(len(block), CAPACITY - begin)
-        self._frames[begin : begin + first] = block[:first]
-        self._frames[: len(block) - first] = block[first:]
-        self._written += len(block)
+        self._ring.put(block)
 
     def ask_for_room(self) -> None:
         """Let `ROOM` be told once, when half of what waits was played."""
@@ -107,9 +139,9 @@ class PlayBuffer:
         """Go on after `hold`."""
         self._is_held = False
 
-    def set_volume(self, volume: float) -> None:
-        """Set the volume from 0 to 1; it is reached smoothly."""
-        self._volume = volume
+    def set_sound(self, sound: Sound) -> None:
+        """Let it sound otherwise; another level is reached smoothly, at another speed nothing is skipped."""
+        self._sound = sound
 
     @property
     def is_starving(self) -> bool:
@@ -128,93 +160,132 @@ class PlayBuffer:
 
     @property
     def position_s(self) -> float:
-        """The place that is heard now: frames handed out, less those the device still has."""
-        index, position_s = self._segment
-        heard = self._read - index - max(0, self._latency - self._silence)
-        return position_s + max(0, heard) / self._rate
+        """The place that is heard now."""
+        return self._ring.position_s(max(self._track.index, self._begin))
 
-    # The device's thread
+    def heard(self) -> list[tuple[float, float]]:
+        """Return the stretches of the recording, in seconds, that were heard since the last time.
 
-    def take(self, out: Samples, latency_s: float) -> bool:
-        """Fill `out`, of shape (frames, 2), with what comes next or with silence.
+        To be called by one thread.
+        """
+        return [place for begin, end in self._track.heard() for place in self._ring.places(begin, end)]
+
+    # The emptying thread
+
+    def take(self, out: Samples, given: int, played: int) -> int:
+        """Fill the beginning of `out`, of shape (frames, 2), with what comes next.
 
         Args:
-            out: to be filled completely.
-            latency_s: how long the device still holds a frame before it is heard.
+            out: to be filled as far as there is anything to play; may be empty, to tell only what was heard.
+            given: frames that the device got so far, with all silence; `out` comes behind them.
+            played: how many of them were heard.
 
         Returns:
-            Whether there is anything to play now or soon; without it the device may rest.
+            How many frames were filled; the device makes silence of the rest.
         """
-        self._latency = round(latency_s * self._rate)
-        segment_begin = self._segment[0]
-        filled = 0
-        if self._read < segment_begin:
-            filled = self._fade_out(out)
-            self._read = segment_begin
-        if self._is_held:
-            filled += self._fade_out(out[filled:])
-        else:
-            filled += self._play(out[filled:])
-        out[filled:] = 0.0
-        self._silence = self._silence + len(out) if filled == 0 else len(out) - filled
-        if not self._was_drained and self._is_at_end() and self._silence >= self._latency:
+        self._track.advance(played)
+        filled = self._take(out, given) if len(out) else 0
+        if not self._was_drained and self._is_at_end() and self._track.index >= self._ring.written:
             self._was_drained = True
             self._notify(BufferEvent.DRAINED)
         if self._is_room_wanted and self.missing() * 2 >= min(AHEAD_S * self._rate, CAPACITY // 2):
             self._is_room_wanted = False
             self._notify(BufferEvent.ROOM)
+        return filled
+
+    def _take(self, out: Samples, given: int) -> int:
+        filled = 0
+        if self._read < self._begin:
+            filled = self._fade_out(out, given)
+            self._read = self._begin
+            self._stretcher = None
+            self._track.jump(given + filled, self._read)
+        if self._is_held:
+            return filled + self._fade_out(out[filled:], given + filled)
+        return filled + self._play(out[filled:], given + filled)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there is anything to play now or soon; without it the device may rest."""
         return not (self._is_held or self._was_drained)
 
     def _is_at_end(self) -> bool:
         # In this order: `end` is told after the last `put`.
-        return self._is_ended and self._read >= self._written
+        return self._is_ended and self._read >= self._ring.written
 
-    def _play(self, out: Samples) -> int:
+    def _oldest(self) -> int:
+        return int(self._track.oldest)
+
+    def _play(self, out: Samples, given: int) -> int:
         is_ended = self._is_ended
-        ready = self._written - self._read
         if self._is_starving:
+            ready = self._ring.written - self._read
             if ready < (1 if self._is_first else REFILL_S * self._rate) and not is_ended:
                 return 0
             self._is_starving = False
-        wanted = len(out)
-        count = min(wanted, ready)
+        count = self._produce(out, given, is_ended)
         if count:
             self._is_first = False
             if self._started_at is None:
                 self._started_at = time.monotonic()
-            self._copy(out[:count])
-            self._scale(out[:count], self._volume)
-        if count < wanted and not is_ended:
+            self._scaler.scale(out[:count], self._sound, self._ramp())
+        if count < len(out) and not is_ended:
             self._is_starving = True
             # Right after a jump nothing can be there yet, which is not a fault.
             self._starvations += not self._is_first
-            self._gain = 0.0
+            self._scaler.fall_silent()
         return count
 
-    def _fade_out(self, out: Samples) -> int:
-        if self._gain == 0.0:
+    def _fade_out(self, out: Samples, given: int) -> int:
+        if self._scaler.is_silent:
             return 0
-        count = min(len(out), self._written - self._read, max(1, round(RAMP_S * self._rate)))
-        if count <= 0:
-            self._gain = 0.0
-            return 0
-        self._copy(out[:count])
-        out[:count] *= np.linspace(self._gain, 0.0, count, dtype=np.float32)[:, None]
-        self._gain = 0.0
+        count = self._produce(out[: self._ramp()], given, is_ended=True)
+        self._scaler.fade_out(out[:count])
         return count
 
-    def _copy(self, out: Samples) -> None:
-        begin = self._read % CAPACITY
-        first = min(len(out), CAPACITY - begin)
-        out[:first] = self._frames[begin : begin + first]
-        out[first:] = self._frames[: len(out) - first]
-        self._read += len(out)
+    def _ramp(self) -> int:
+        return max(1, round(RAMP_S * self._rate))
 
-    def _scale(self, out: Samples, target: float) -> None:
-        if self._gain != target:
-            ramp = min(len(out), max(1, round(RAMP_S * self._rate)))
-            out[:ramp] *= np.linspace(self._gain, target, ramp, dtype=np.float32)[:, None]
-            out[ramp:] *= target
-            self._gain = target
-        elif target != 1.0:
-            out *= target
+    def _produce(self, out: Samples, given: int, is_ended: bool) -> int:
+        """Fill `out` with what comes next, as it is in the recording but for the speed."""
+        speed = self._sound.speed
+        self._track.mark(given, self._stretched_index())
+        if speed == 1.0 and self._stretcher is None:
+            return self._pass_on(out, given)
+        if self._stretcher is None:
+            self._stretcher = Stretcher(self._rate)
+            self._stretcher.begin(self._read)
+            self._hop = self._hop[:0]
+        filled = 0
+        while filled < len(out):
+            if len(self._hop) == 0:
+                if speed == 1.0:
+                    self._read, self._stretcher = self._stretcher.next_index, None
+                    return filled + self._pass_on(out[filled:], given + filled)
+                hop = self._stretcher.hop(self._ring, speed, is_ended=is_ended)
+                if hop is None:
+                    if is_ended:
+                        self._read = self._ring.written
+                    break
+                self._hop = hop
+            count = min(len(self._hop), len(out) - filled)
+            out[filled : filled + count] = self._hop[:count]
+            self._hop = self._hop[count:]
+            filled += count
+            self._read = min(int(self._stretcher.place), self._ring.written)
+            self._track.mark(given + filled, self._stretched_index())
+        return filled
+
+    def _pass_on(self, out: Samples, given: int) -> int:
+        count = max(0, min(len(out), self._ring.written - self._read))
+        if count:
+            self._ring.copy(self._read, out[:count])
+            self._read += count
+            self._track.mark(given + count, self._read)
+        return count
+
+    def _stretched_index(self) -> float:
+        if self._stretcher is None:
+            return self._read
+        # What is left of the last hop was not given to the device yet.
+        return min(self._stretcher.place - len(self._hop) * self._sound.speed, self._ring.written)

@@ -8,54 +8,55 @@ from __future__ import annotations
 import atexit
 import ctypes
 import sys
-import time
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from recmon.audio.feeder import Feeder
 from recmon.errors import AudioError, NoOutputDevice, OutputFailed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LATENCY_S = 0.1
-"""Asked of the device: a busy interpreter or machine is late by less than this.
+BUFFER_S = 0.25
+"""Room for sound in the device's buffer; how much of it is used is up to the feeder."""
 
-Not between 0.04 and 0.06: there ALSA's way to PulseAudio, at 8 kHz, can fall into underflows without end.
-"""
+PERIOD_S = 0.005
+"""The device takes sound in pieces of this length: what is given to it is heard so soon at the earliest."""
 
-REST_AFTER_S = 300.0
-"""With nothing to play for this long the stream stops, so that the device may sleep."""
 
-STALLED_AFTER_S = 0.8
-"""A running stream that asks for no sound for this long has lost its device."""
+class Source(Protocol):
+    """Where the device's sound comes from. Used by the thread that feeds the device: must not wait."""
 
-WAKING_S = 5.0
-WAKING_STALL_S = 3.0
-"""Right after its start it may take this long: sound servers first play out the silence they made ahead."""
+    def take(self, out: NDArray[np.float32], given: int, played: int) -> int:
+        """Fill the beginning of `out`, of shape (frames, 2), and return how many frames that are.
 
-Fill = Callable[["NDArray[np.float32]", float], bool]
-"""Fills an array of shape (frames, 2); the second argument is the latency in seconds from here to the ear.
+        Args:
+            out: behind what was filled, the device is silent.
+            given: frames that the device got so far, over all streams.
+            played: how many of them were heard.
+        """
 
-Returns whether there is anything to play now or soon. Called in the device's thread: must not wait.
-"""
+    @property
+    def is_active(self) -> bool:
+        """Whether there is anything to play now or soon; without it the device may rest."""
 
 
 class Output(Protocol):
-    """Where sound goes. `open`, `start` and `close` are called from one thread and may take a while."""
+    """Where sound goes. All methods are called from one thread and may take a while."""
 
-    def open(self, sample_rate: int, fill: Fill, lost: Callable[[AudioError], None]) -> int:
+    def open(self, sample_rate: int, source: Source, lost: Callable[[AudioError], None]) -> int:
         """Get the device ready, at this rate where it can.
 
         Args:
             sample_rate: of the recording.
-            fill: asked for every block.
+            source: asked for sound.
             lost: told once, from any thread, when the device stops by itself.
 
         Returns:
-            The rate the device runs at, which `fill` has to deliver.
+            The rate the device runs at, which `source` has to deliver.
 
         Raises:
             NoOutputDevice: there is none, or no sound library.
@@ -63,7 +64,7 @@ class Output(Protocol):
         """
 
     def start(self) -> None:
-        """Let the device ask for sound; nothing happens where it does already.
+        """Let the device ask for sound at once; to be called whenever there is something new to play.
 
         Raises:
             OutputFailed: it does not start.
@@ -72,9 +73,26 @@ class Output(Protocol):
     def close(self) -> None:
         """Let go of the device. Safe to call twice."""
 
+    def choose(self, name: str | None) -> None:
+        """Take another device from the next `open` on: by its name, or None for the computer's default.
+
+        One that is not there gives way to the default, until it is there again.
+        """
+
+    def devices(self) -> tuple[str, ...]:
+        """Return the names of the devices that sound can go to; an open stream ends, so that new ones show.
+
+        Raises:
+            NoOutputDevice: no sound library.
+        """
+
+    @property
+    def device(self) -> str | None:
+        """The name of the device that is open; from any thread."""
+
     @property
     def is_stalled(self) -> bool:
-        """Whether the device should ask for sound and does not; from any thread."""
+        """Whether the device should play on and does not; from any thread."""
 
     @property
     def underflows(self) -> int:
@@ -82,77 +100,84 @@ class Output(Protocol):
 
 
 class SoundDeviceOutput:
-    """The default output device of the computer, stereo."""
+    """An output device of the computer, stereo."""
 
     def __init__(self) -> None:
         self._library: ModuleType | None = None
-        self._stream: Any = None
+        self._feeder: Feeder | None = None
+        self._device: str | None = None
+        self._chosen: str | None = None
         self._asked_rate = 0
         self._rate = 0
+        self._given = 0
         self._underflows = 0
         self._is_fresh = False
-        self._started_at = 0.0
-        self._asked_at = 0.0
 
-    def open(self, sample_rate: int, fill: Fill, lost: Callable[[AudioError], None]) -> int:
-        if self._stream is not None and self._asked_rate == sample_rate:
+    def open(self, sample_rate: int, source: Source, lost: Callable[[AudioError], None]) -> int:
+        if self._feeder is not None and self._asked_rate == sample_rate and not self._feeder.is_over:
             return self._rate
         library = self._load()
         self._close_stream()
         if not self._is_fresh:
             self._look_again(library)
-        device = self._default_device(library)
+        device = self._find_device(library)
         rate = _accepted_rate(library, device, sample_rate)
-        callback = _Callback(self, library, fill, rate, lost)
+        channels = min(2, int(device["max_output_channels"]))
         try:
-            self._stream = library.OutputStream(
+            stream = library.RawOutputStream(
+                device=device["index"],
                 samplerate=rate,
-                channels=min(2, int(device["max_output_channels"])),
+                channels=channels,
                 dtype="float32",
-                latency=LATENCY_S,
-                callback=callback.fill,
-                finished_callback=callback.finish,
+                latency=BUFFER_S,
+                blocksize=round(PERIOD_S * rate),
             )
         except library.PortAudioError as error:
             self._is_fresh = False
             raise OutputFailed(str(error)) from error
-        callback.usual_latency_s = float(self._stream.latency)
+        self._feeder = Feeder(stream, channels, rate, source, lost, self._given)
         self._asked_rate, self._rate = sample_rate, rate
-        self._callback = callback
+        self._device = str(device["name"])
         return rate
 
     def start(self) -> None:
-        stream, library = self._stream, self._library
-        if stream is None or library is None:
+        if self._feeder is None:
             raise OutputFailed("the sound device is not open")
-        if self._callback.is_running:
-            return
         try:
-            # A stream that came to rest by itself must be stopped before it can start again.
-            stream.stop()
-            self._started_at = self._asked_at = time.monotonic()
-            self._callback.begin()
-            stream.start()
-        except library.PortAudioError as error:
-            self._callback.is_running = False
+            self._feeder.start()
+        except OutputFailed:
             self._is_fresh = False
-            raise OutputFailed(str(error)) from error
+            raise
 
     def close(self) -> None:
         self._close_stream()
         self._is_fresh = False
 
+    def choose(self, name: str | None) -> None:
+        if name != self._chosen:
+            self._chosen = name
+            self._close_stream()
+
+    def devices(self) -> tuple[str, ...]:
+        library = self._load()
+        self._close_stream()
+        if not self._is_fresh:
+            self._look_again(library)
+        # Lists are looked up anew before each stream, unless it follows at once.
+        names = [str(device["name"]) for device in library.query_devices() if _is_output(device)]
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def device(self) -> str | None:
+        return None if self._feeder is None else self._device
+
     @property
     def is_stalled(self) -> bool:
-        if self._stream is None or not self._callback.is_running:
-            return False
-        asked_at = self._asked_at
-        is_waking = asked_at - self._started_at < WAKING_S
-        return time.monotonic() - asked_at > (WAKING_STALL_S if is_waking else STALLED_AFTER_S)
+        return self._feeder is not None and self._feeder.is_stalled
 
     @property
     def underflows(self) -> int:
-        return self._underflows
+        return self._underflows + (0 if self._feeder is None else self._feeder.underflows)
 
     def _load(self) -> ModuleType:
         if self._library is None:
@@ -180,20 +205,24 @@ class SoundDeviceOutput:
             raise NoOutputDevice(str(error)) from error
         self._is_fresh = True
 
-    def _default_device(self, library: ModuleType) -> dict[str, Any]:
+    def _find_device(self, library: ModuleType) -> dict[str, Any]:
         try:
-            device: dict[str, Any] = library.query_devices(kind="output")
+            if self._chosen is not None:
+                for device in library.query_devices():
+                    if _is_output(device) and device["name"] == self._chosen:
+                        return dict(device)
+            device = library.query_devices(kind="output")
         except (library.PortAudioError, ValueError) as error:
             self._is_fresh = False
             raise NoOutputDevice("the computer has no sound output") from error
-        return device
+        return dict(device)
 
     def _close_stream(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            self._callback.is_running = False
-            stream.abort(ignore_errors=True)
-            stream.close(ignore_errors=True)
+        feeder, self._feeder = self._feeder, None
+        if feeder is not None:
+            feeder.close()
+            self._given = feeder.given
+            self._underflows += feeder.underflows
 
 
 @cache
@@ -220,6 +249,10 @@ def _silence_alsa() -> object:
     return ignore
 
 
+def _is_output(device: dict[str, Any]) -> bool:
+    return int(device["max_output_channels"]) > 0
+
+
 def _accepted_rate(library: ModuleType, device: dict[str, Any], sample_rate: int) -> int:
     """Return the recording's own rate where the device takes it, else the device's rate."""
     try:
@@ -227,63 +260,3 @@ def _accepted_rate(library: ModuleType, device: dict[str, Any], sample_rate: int
     except library.PortAudioError:
         return int(device["default_samplerate"])
     return sample_rate
-
-
-class _Callback:
-    """What PortAudio calls, in its own thread: copies, counts, and waits for nothing."""
-
-    def __init__(
-        self,
-        output: SoundDeviceOutput,
-        library: ModuleType,
-        fill: Fill,
-        rate: int,
-        lost: Callable[[AudioError], None],
-    ) -> None:
-        self.is_running = False
-        self.usual_latency_s = LATENCY_S
-        self._output = output
-        self._stop = library.CallbackStop
-        self._fill = fill
-        self._lost = lost
-        self._rest_after = round(REST_AFTER_S * rate)
-        self._unused = 0
-        self._came_to_rest = False
-        self._stereo: NDArray[np.float32] | None = None
-
-    def begin(self) -> None:
-        """Get ready for a (new) start of the stream."""
-        self._unused = 0
-        self._came_to_rest = False
-        self.is_running = True
-
-    def fill(self, out: NDArray[np.float32], frames: int, times: Any, status: Any) -> None:
-        """Fill one block for the device."""
-        self._output._asked_at = time.monotonic()
-        if status.output_underflow:
-            self._output._underflows += 1
-        latency_s = times.outputBufferDacTime - times.currentTime
-        if not 0.0 < latency_s < 2.0:
-            # Some drivers tell no time.
-            latency_s = self.usual_latency_s
-        is_used = self._fill_channels(out, latency_s)
-        self._unused = 0 if is_used else self._unused + frames
-        if self._unused > self._rest_after:
-            self._came_to_rest = True
-            raise self._stop
-
-    def finish(self) -> None:
-        """Tell that the stream ended, unless we ended it."""
-        was_running, self.is_running = self.is_running, False
-        if was_running and not self._came_to_rest:
-            self._lost(OutputFailed("the sound device stopped working"))
-
-    def _fill_channels(self, out: NDArray[np.float32], latency_s: float) -> bool:
-        if out.shape[1] == 2:
-            return self._fill(out, latency_s)
-        if self._stereo is None or len(self._stereo) < len(out):
-            self._stereo = out.repeat(2, axis=1)
-        stereo = self._stereo[: len(out)]
-        is_used = self._fill(stereo, latency_s)
-        out[:] = stereo.mean(axis=1, keepdims=True)
-        return is_used

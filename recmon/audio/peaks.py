@@ -15,16 +15,21 @@ from recmon.domain.recordings import Waveform
 from recmon.errors import RecmonError
 
 MOST_BINS = 2000
+"""Of the overview of a whole recording."""
+
 PUBLISH_EVERY_S = 0.1
 
-STEP_FRAMES = 64
-"""A bin is a multiple of this: peaks are found in two passes, the first over whole steps, many at a time."""
+FINEST_FRAMES = 16
+"""Frames of the finest bins at 8 kHz, which are 2 ms long; at higher rates more, a power of two."""
+
+FEWER_EACH = 4
+"""So many bins of one resolution are one of the next."""
+
+COARSEST_BINS = 512
+"""A resolution with fewer bins has no coarser one."""
 
 READ_SIZE = 1 << 18
 DECODED_FRAMES = 1 << 15
-FIRST_BIN_S = 0.05
-"""Where the length is unknown, bins begin this long; they are joined in pairs when they become too many."""
-
 Levels = NDArray[np.uint8]
 
 
@@ -34,9 +39,13 @@ class PeakReader:
     Args:
         file: may still grow.
         publish: told the overview in this thread, at most ten times a second and at the end.
+
+    Attributes:
+        peaks: in all resolutions, as far as they are known; None before the header was read.
     """
 
     def __init__(self, file: GrowingFile, publish: Callable[[Waveform], None]) -> None:
+        self.peaks: Peaks | None = None
         self._file = file
         self._decoder = Decoder(file)
         self._publish = publish
@@ -69,17 +78,17 @@ class PeakReader:
             blocks = self._decoded_blocks()
         else:
             blocks = self._stored_blocks(layout, levels)
-        overview = _Overview(info.channels, info.sample_rate, levels.scale)
+        self.peaks = peaks = Peaks(info.channels, info.sample_rate, levels.scale)
         published_at = 0.0
         for block in blocks:
-            overview.expect(self._decoder.length_s)
-            overview.add(block)
+            peaks.expect(self._decoder.length_s)
+            peaks.add(block)
             if time.monotonic() - published_at >= PUBLISH_EVERY_S:
                 published_at = time.monotonic()
-                self._publish(overview.waveform())
+                self._publish(peaks.overview())
         if not self._is_aborted:
-            overview.finish()
-            self._publish(overview.waveform())
+            peaks.finish()
+            self._publish(peaks.overview())
 
     def _stored_blocks(self, layout: SampleLayout, levels: _Levels) -> Iterator[Levels]:
         """Yield levels made straight from the stored bytes, which is much faster than decoding them."""
@@ -103,71 +112,126 @@ class PeakReader:
             yield np.minimum(np.ceil(np.abs(block) * 255), 255).astype(np.uint8)
 
 
-class _Overview:
-    """Levels of equal stretches, as many as `MOST_BINS`."""
+class Peaks:
+    """The peaks of a recording in several resolutions. One thread adds, any other may look.
+
+    Args:
+        channels: of the recording.
+        sample_rate: of the recording.
+        scale: the peak, from 0 to 255, for each level.
+    """
 
     def __init__(self, channels: int, sample_rate: int, scale: Levels) -> None:
         self._channels = channels
         self._scale = scale
         self._rate = sample_rate
+        self._step = FINEST_FRAMES << max(0, (sample_rate // 8000).bit_length() - 1)
         self._frames = 0
         self._length_s: float | None = None
-        self._bin_frames = _whole_steps(FIRST_BIN_S * sample_rate)
-        self._peaks: Levels = np.zeros((0, channels), np.uint8)
-        self._waiting: Levels = np.zeros((0, channels), np.uint8)
+        self._rest: Levels = np.zeros((0, channels), np.uint8)
+        # Each resolution as a table that grows by doubling, and the number of bins in it.
+        self._tables: list[tuple[Levels, int]] = [(np.zeros((0, channels), np.uint8), 0)]
 
     def expect(self, length_s: float | None) -> None:
-        """Take note of the length; the first time it decides how long the stretches are."""
-        if self._length_s is None and length_s is not None and not self._frames:
-            self._bin_frames = _whole_steps(length_s * self._rate / MOST_BINS)
+        """Take note of the length of the whole recording."""
         self._length_s = length_s
 
     def add(self, block: Levels) -> None:
         """Take in the levels of the next frames, of shape (frames, channels)."""
         self._frames += len(block)
-        waiting = np.concatenate((self._waiting, block)) if len(self._waiting) else block
-        count = len(waiting) // self._bin_frames
-        whole = waiting[: count * self._bin_frames]
-        self._waiting = waiting[count * self._bin_frames :]
-        if count:
-            self._append(_highest(whole, count))
+        waiting = np.concatenate((self._rest, block)) if len(self._rest) else block
+        whole = len(waiting) // self._step * self._step
+        self._rest = waiting[whole:].copy()
+        if whole:
+            self._append(self._scale[_highest(waiting[:whole], self._step)])
 
     def finish(self) -> None:
-        """Close the last stretch, which may be shorter."""
-        if len(self._waiting):
-            self._append(self._waiting.max(axis=0, keepdims=True))
-            self._waiting = self._waiting[:0]
+        """Close the last bin, which may be shorter."""
+        if len(self._rest):
+            self._append(self._scale[self._rest.max(axis=0, keepdims=True)])
+            self._rest = self._rest[:0]
+        for level in range(len(self._tables) - 1):
+            rest = self._fresh(level, self._tables[level][1])
+            if len(rest):
+                self._tables[level + 1] = _grown(self._tables[level + 1], _joined(rest, FEWER_EACH))
         self._length_s = self._frames / self._rate
 
-    def waveform(self) -> Waveform:
-        """Return the overview so far."""
-        channels = tuple(self._peaks[:, channel].tobytes() for channel in range(self._channels))
-        bin_s = self._bin_frames / self._rate
-        known_s = min(len(self._peaks) * bin_s, self._frames / self._rate)
-        return Waveform(channels, bin_s, self._length_s, known_s)
+    def overview(self) -> Waveform:
+        """Return the peaks of the whole recording, in at most `MOST_BINS` stretches and one."""
+        frames = max(self._frames, round((self._length_s or 0.0) * self._rate))
+        level, size = self._resolution(max(1, -(-frames // (MOST_BINS * self._step))))
+        return self._waveform(level, size, 0, self._tables[level][1])
 
-    def _append(self, levels: Levels) -> None:
-        self._peaks = np.concatenate((self._peaks, self._scale[levels]))
-        while len(self._peaks) > MOST_BINS + 1:
-            self._join_pairs()
+    def between(self, begin_s: float, end_s: float, columns: int) -> Waveform:
+        """Return the peaks of a part, in about so many stretches: fewer where the finest bins are longer."""
+        wanted = (end_s - begin_s) * self._rate / (max(1, columns) * self._step)
+        level, size = self._resolution(max(1, round(wanted)))
+        bin_s = self._bin_s(level, size)
+        first, last = max(0, int(begin_s / bin_s)), max(0, -int(-end_s // bin_s))
+        return self._waveform(level, size, first * size, min(self._tables[level][1], last * size))
 
-    def _join_pairs(self) -> None:
-        if len(self._peaks) % 2:
-            self._peaks = np.concatenate((self._peaks, self._peaks[-1:]))
-        self._peaks = self._peaks.reshape(-1, 2, self._channels).max(axis=1)
-        self._bin_frames *= 2
+    def _resolution(self, joined: int) -> tuple[int, int]:
+        """Return in which table, and how many of its bins, make about so many of the finest."""
+        level, size = 0, joined
+        while level + 1 < len(self._tables) and (size % FEWER_EACH == 0 or size > FEWER_EACH**2):
+            # Where it does not divide, stretches get longer by less than a fifth: nobody sees that.
+            level, size = level + 1, -(-size // FEWER_EACH)
+        return level, size
+
+    def _bin_s(self, level: int, size: int) -> float:
+        return float(size * FEWER_EACH**level * self._step / self._rate)
+
+    def _waveform(self, level: int, size: int, begin: int, end: int) -> Waveform:
+        peaks = _joined(self._tables[level][0][begin:end], size)
+        known_s = min(max(begin, end) * self._bin_s(level, 1), self._frames / self._rate)
+        channels = tuple(peaks[:, channel].tobytes() for channel in range(self._channels))
+        return Waveform(
+            channels, self._bin_s(level, size), self._length_s, known_s, begin * self._bin_s(level, 1)
+        )
+
+    def _append(self, peaks: Levels) -> None:
+        self._tables[0] = _grown(self._tables[0], peaks)
+        level = 0
+        while self._tables[level][1] >= COARSEST_BINS:
+            if level + 1 == len(self._tables):
+                self._tables.append((np.zeros((0, self._channels), np.uint8), 0))
+            fresh = self._fresh(level, self._tables[level][1] // FEWER_EACH * FEWER_EACH)
+            if len(fresh):
+                self._tables[level + 1] = _grown(self._tables[level + 1], _joined(fresh, FEWER_EACH))
+            level += 1
+
+    def _fresh(self, level: int, end: int) -> Levels:
+        """Return the bins of a resolution that are not in the next one yet."""
+        return self._tables[level][0][self._tables[level + 1][1] * FEWER_EACH : end]
 
 
-def _highest(block: Levels, count: int) -> Levels:
-    # Rows of many values first: numpy is slow along short axes, such as that of two channels.
-    channels = block.shape[1]
-    rows = block.reshape(count, -1, STEP_FRAMES * channels).max(axis=1)
-    highest: Levels = rows.reshape(count, STEP_FRAMES, channels).max(axis=1)
+def _grown(table: tuple[Levels, int], more: Levels) -> tuple[Levels, int]:
+    content, there = table
+    count = there + len(more)
+    if count > len(content):
+        larger = np.zeros((max(count, 2 * len(content), 4096), content.shape[1]), np.uint8)
+        larger[:there] = content[:there]
+        content = larger
+    content[there:count] = more
+    return content, count
+
+
+def _joined(peaks: Levels, size: int) -> Levels:
+    """Return the highest of each `size` bins; the last may be of fewer."""
+    if size == 1 or len(peaks) == 0:
+        return peaks
+    highest: Levels = np.maximum.reduceat(peaks, np.arange(0, len(peaks), size), axis=0)
     return highest
 
 
-def _whole_steps(frames: float) -> int:
-    return max(1, int(-(-frames // STEP_FRAMES))) * STEP_FRAMES
+def _highest(block: Levels, step: int) -> Levels:
+    # In halves, each a row: numpy is slow along short axes, such as that of two channels.
+    channels = block.shape[1]
+    rows = np.ascontiguousarray(block).reshape(-1, step * channels)
+    while rows.shape[1] > channels:
+        half = rows.shape[1] // 2
+        rows = np.maximum(rows[:, :half], rows[:, half:])
+    return rows
 
 
 _EVEN_BITS, _MAGNITUDE = np.uint8(0x55), np.uint8(0x7F)

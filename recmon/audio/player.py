@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from recmon.audio.output import Output
+from recmon.audio.plan import Plan, Sound
 from recmon.audio.stream import GrowingFile
 from recmon.domain.recordings import AudioInfo
 from recmon.errors import OutputFailed, RecmonError
@@ -76,6 +77,25 @@ class ResumeCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanCommand:
+    """Heed another plan from now on, see `PlayerState.plan`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseCommand:
+    """Let the sound go to another device."""
+
+    device: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListCommand:
+    """Tell the devices there are."""
+
+    reply: Callable[[tuple[str, ...]], None]
+
+
+@dataclass(frozen=True, slots=True)
 class LostCommand:
     """The device stopped."""
 
@@ -93,7 +113,16 @@ class CloseCommand:
 
 
 Command = (
-    PrepareCommand | OpenCommand | SeekCommand | ResumeCommand | LostCommand | StopCommand | CloseCommand
+    PrepareCommand
+    | OpenCommand
+    | SeekCommand
+    | ResumeCommand
+    | PlanCommand
+    | ChooseCommand
+    | ListCommand
+    | LostCommand
+    | StopCommand
+    | CloseCommand
 )
 
 
@@ -105,7 +134,8 @@ class PlayerState:
         self.buffer: PlayBuffer | None = None
         self.decoder: Decoder | None = None
         self.is_paused = False
-        self.volume = 1.0
+        self.sound = Sound()
+        self.plan = Plan()
         self.sought_s: float | None = None
 
 
@@ -155,11 +185,26 @@ class Player:
         if self._thread is not None:
             self._post(StopCommand())
 
-    def set_volume(self, volume: float) -> None:
-        """Set the volume from 0 to 1."""
-        self._state.volume = volume
+    def set_sound(self, sound: Sound) -> None:
+        """Let everything sound otherwise, from the device's next block on."""
+        self._state.sound = sound
         if self._state.buffer is not None:
-            self._state.buffer.set_volume(volume)
+            self._state.buffer.set_sound(sound)
+
+    def set_plan(self, plan: Plan) -> None:
+        """Play in another order, from a little behind the place that is heard now."""
+        if plan != self._state.plan:
+            self._state.plan = plan
+            if self._thread is not None:
+                self._post(PlanCommand())
+
+    def choose_device(self, name: str | None) -> None:
+        """Let the sound go to a device by its name, or for None to the default one; it plays on there."""
+        self._post(ChooseCommand(name))
+
+    def list_devices(self, reply: Callable[[tuple[str, ...]], None]) -> None:
+        """Have the names of the devices told, from the player's thread; none without a sound library."""
+        self._post(ListCommand(reply))
 
     def check_device(self) -> None:
         """Treat the device as lost if it does not ask for sound any more."""
@@ -179,6 +224,15 @@ class Player:
         if sought_s is not None:
             return sought_s
         return 0.0 if buffer is None else buffer.position_s
+
+    def heard(self) -> list[tuple[float, float]]:
+        """Return the stretches of the recording, in seconds, that were heard since the last call."""
+        return [] if self._state.buffer is None else self._state.buffer.heard()
+
+    @property
+    def device(self) -> str | None:
+        """The name of the device that is open."""
+        return self._output.device
 
     @property
     def length_s(self) -> float | None:

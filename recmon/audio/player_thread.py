@@ -11,11 +11,15 @@ import numpy as np
 from recmon.audio.buffer import BufferEvent, PlayBuffer
 from recmon.audio.decoder import Decoder, ReadingAborted, Samples
 from recmon.audio.output import Output
+from recmon.audio.plan import Plan, Seam
 from recmon.audio.player import (
+    ChooseCommand,
     CloseCommand,
     Command,
+    ListCommand,
     LostCommand,
     OpenCommand,
+    PlanCommand,
     PlayerEvent,
     PlayerReport,
     PlayerState,
@@ -34,6 +38,9 @@ EARLY_S = 0.3
 
 USUAL_RATE = 8000
 """Of telephone recordings: the device is got ready for it before a header was read."""
+
+SEAM_FADE_S = 0.003
+"""Where the sound leaves its order it falls and rises this fast, so that nothing clicks."""
 
 SPARE_FRAMES = 64
 """Room left in the buffer: a resampler may give a few frames more than were reckoned."""
@@ -58,12 +65,17 @@ class PlayerThread:
         if state.buffer is None:
             state.buffer = PlayBuffer(state.inbox.put)
         self._buffer = state.buffer
-        self._buffer.set_volume(state.volume)
+        self._buffer.set_sound(state.sound)
         self._stage = _Stage.NOTHING
         self._ticket = 0
         self._start_s = 0.0
         self._rate = USUAL_RATE
+        self._plan = Plan()
+        self._is_rising = False
+        self._device_rate = USUAL_RATE
         self._resampler: Resampler | None = None
+        # Frames that a resampler gives again before it comes to where the sound goes on.
+        self._unwanted = 0
         self._has_device = False
         self._is_begun = False
         self._failure: RecmonError | None = None
@@ -115,6 +127,12 @@ class PlayerThread:
             self._resume()
         elif isinstance(message, StopCommand):
             self._release_file()
+        elif isinstance(message, PlanCommand):
+            self._heed()
+        elif isinstance(message, ChooseCommand):
+            self._choose(message.device)
+        elif isinstance(message, ListCommand):
+            self._list(message)
         elif isinstance(message, LostCommand):
             self._on_lost(message.error)
         elif isinstance(message, PrepareCommand):
@@ -155,6 +173,8 @@ class PlayerThread:
         self._stage = _Stage.OPENING
 
     def _seek(self, position_s: float) -> None:
+        # Who chooses a place in a silence wants to hear it.
+        self._plan = self._state.plan.hearing(position_s)
         if self._stage in (_Stage.NOTHING, _Stage.OPENING):
             self._start_s = position_s
             self._state.sought_s = None
@@ -174,9 +194,51 @@ class PlayerThread:
         except AudioError as error:
             self._on_lost(error)
 
+    def _heed(self) -> None:
+        self._plan = self._state.plan
+        if self._stage not in (_Stage.FILLING, _Stage.FULL, _Stage.DONE) or self._state.sought_s is not None:
+            return
+        if self._stage is _Stage.DONE and not self._buffer.is_active:
+            return
+        self._failure = None
+        self._go_on(self._buffer.cut(1 if self._resampler is None else self._resampler.up))
+
+    def _choose(self, device: str | None) -> None:
+        was_open = self._has_device
+        self._output.choose(device)
+        if self._output.device is None:
+            self._move_to_device(was_open)
+
+    def _list(self, command: ListCommand) -> None:
+        was_open = self._has_device
+        try:
+            devices = self._output.devices()
+        except AudioError:
+            devices = ()
+        command.reply(devices)
+        if self._output.device is None:
+            self._move_to_device(was_open)
+
+    def _move_to_device(self, was_open: bool) -> None:
+        """Open the device again after its stream was ended, and play on from the same place."""
+        if not was_open:
+            return
+        self._has_device = False
+        if self._stage in (_Stage.NOTHING, _Stage.OPENING):
+            return
+        position_s = self._buffer.position_s
+        self._buffer.forget_device()
+        try:
+            self._open_device(self._rate)
+            self._go_to(position_s)
+            self._let_play()
+        except AudioError as error:
+            self._on_lost(error)
+
     def _on_lost(self, error: RecmonError) -> None:
         self._has_device = False
         self._output.close()
+        self._buffer.forget_device()
         if self._stage is not _Stage.NOTHING:
             self._buffer.hold()
             self._state.is_paused = True
@@ -198,6 +260,7 @@ class PlayerThread:
         decoder = self._decoder()
         info = decoder.open()
         self._rate = info.sample_rate
+        self._plan = self._state.plan.hearing(self._start_s)
         self._report(PlayerReport(self._ticket, PlayerEvent.OPENED, info=info))
         self._open_device(info.sample_rate)
         self._go_to(self._start_s)
@@ -211,6 +274,14 @@ class PlayerThread:
             self._stage = _Stage.FULL
             self._buffer.ask_for_room()
             return
+        seam = self._plan.seam(decoder.position / self._rate)
+        if seam is not None:
+            left = round(seam.at_s * self._rate) - decoder.position
+            if left <= 0:
+                self._leave_order(seam)
+                return
+            # The frames before a seam come in one block, because they have to fall together.
+            wanted = left if left < wanted + SEAM_FADE_S * self._rate else wanted
         if 0 < decoder.arrived < wanted:
             # All that has arrived can be heard; the rest is waited for by the next read.
             wanted = decoder.arrived
@@ -222,13 +293,42 @@ class PlayerThread:
             self._finish()
             return
         if len(block) == 0:
+            loop = self._plan.loop
+            if loop is not None and loop.begin_s < decoder.position / self._rate:
+                self._leave_order(Seam(decoder.position / self._rate, loop.begin_s))
+                return
             self._finish()
             return
-        self._put(_stereo(block))
+        block = _stereo(block)
+        self._soften(block, seam, decoder.position)
+        self._put(block)
+
+    def _soften(self, block: Samples, seam: Seam | None, end: int) -> None:
+        """Let a block rise behind a seam, and fall before one."""
+        fade = min(len(block), max(1, round(SEAM_FADE_S * self._rate)))
+        slope = (np.arange(fade, dtype=np.float32) / fade)[:, None]
+        if self._is_rising:
+            self._is_rising = False
+            block[:fade] *= slope
+        if seam is not None and end >= round(seam.at_s * self._rate):
+            block[-fade:] *= slope[::-1]
+
+    def _leave_order(self, seam: Seam) -> None:
+        """Go on elsewhere in the recording, right behind what was put into the buffer."""
+        if self._resampler is not None:
+            self._put(self._resampler.flush())
+            self._resampler.reset()
+        decoder = self._decoder()
+        decoder.seek(round(seam.to_s * self._rate))
+        self._buffer.jump(decoder.position / self._rate)
+        self._plan = self._state.plan.hearing(seam.to_s)
+        self._is_rising = True
 
     def _put(self, block: Samples) -> None:
         if self._resampler is not None:
             block = self._resampler.process(block)
+        if self._unwanted:
+            block, self._unwanted = block[self._unwanted :], max(0, self._unwanted - len(block))
         self._buffer.put(block)
         if not self._is_begun and len(block):
             self._is_begun = True
@@ -256,6 +356,22 @@ class PlayerThread:
             self._resampler.reset()
         self._buffer.restart(decoder.position / self._rate, self._device_rate)
         self._state.sought_s = None
+        self._unwanted = 0
+        self._is_rising = False
+        self._stage = _Stage.FILLING
+
+    def _go_on(self, position_s: float) -> None:
+        """Decode on from a place that fits exactly behind what is in the buffer."""
+        frame = round(position_s * self._rate)
+        self._unwanted = 0
+        if self._resampler is not None:
+            # It needs what lies before the place, or it would begin with a step.
+            lead = min(frame // self._resampler.down, -(-self._resampler.taps // self._resampler.down))
+            frame -= lead * self._resampler.down
+            self._unwanted = lead * self._resampler.up
+            self._resampler.reset()
+        self._decoder().seek(frame)
+        self._is_rising = False
         self._stage = _Stage.FILLING
 
     def _let_play(self) -> None:
@@ -271,7 +387,7 @@ class PlayerThread:
     def _open_device(self, sample_rate: int) -> None:
         self._has_device = False
         self._device_rate = self._output.open(
-            sample_rate, self._buffer.take, lambda error: self._inbox.put(LostCommand(error))
+            sample_rate, self._buffer, lambda error: self._inbox.put(LostCommand(error))
         )
         self._has_device = True
         is_same = self._device_rate == sample_rate

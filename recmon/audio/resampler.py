@@ -17,43 +17,49 @@ PASS_BAND = 0.92
 
 
 class Resampler:
-    """A polyphase filter (windowed sinc) without delay: the first frames in and out belong together."""
+    """A polyphase filter (windowed sinc) without delay: the first frames in and out belong together.
+
+    Attributes:
+        up: so many frames go out
+        down: for each so many that come in.
+        taps: source frames that make one output frame.
+    """
 
     def __init__(self, source_rate: int, target_rate: int, channels: int) -> None:
         divisor = gcd(source_rate, target_rate)
-        self._up = target_rate // divisor
-        self._down = source_rate // divisor
-        self._bank = _filter_bank(self._up, self._down)
-        self._taps = self._bank.shape[1]
+        self.up = target_rate // divisor
+        self.down = source_rate // divisor
+        self._bank = _filter_bank(self.up, self.down)
+        self.taps = self._bank.shape[1]
         self._channels = channels
         self.reset()
 
     def reset(self) -> None:
         """Forget what came before, for a new place in the recording."""
-        self._waiting = np.zeros((self._taps // 2 - 1, self._channels), np.float32)
+        self._waiting = np.zeros((self.taps // 2 - 1, self._channels), np.float32)
         self._phase = 0
 
     def process(self, block: Samples) -> Samples:
         """Return the frames that can be made now; half the filter's length of source is kept back."""
         source = np.concatenate((self._waiting, block))
-        usable = len(source) - self._taps + 1
+        usable = len(source) - self.taps + 1
         # Output frame n lies at n * down / up source frames; as many as have all their taps.
-        count = max(0, -(-(usable * self._up - self._phase) // self._down)) if usable > 0 else 0
-        places = self._phase + np.arange(count) * self._down
-        first, phases = np.divmod(places, self._up)
+        count = max(0, -(-(usable * self.up - self._phase) // self.down)) if usable > 0 else 0
+        places = self._phase + np.arange(count) * self.down
+        first, phases = np.divmod(places, self.up)
         out = source[:0]
         if count:
-            windows = np.lib.stride_tricks.sliding_window_view(source, self._taps, axis=0)
+            windows = np.lib.stride_tricks.sliding_window_view(source, self.taps, axis=0)
             out = np.einsum("nct,nt->nc", windows[first], self._bank[phases])
-        following = self._phase + count * self._down
-        consumed = min(following // self._up, len(source))
-        self._phase = following - consumed * self._up
+        following = self._phase + count * self.down
+        consumed = min(following // self.up, len(source))
+        self._phase = following - consumed * self.up
         self._waiting = source[consumed:]
         return np.ascontiguousarray(out, np.float32)
 
     def flush(self) -> Samples:
         """Return the last frames, with silence behind the end."""
-        return self.process(np.zeros((self._taps // 2, self._channels), np.float32))
+        return self.process(np.zeros((self.taps // 2, self._channels), np.float32))
 
 
 def _filter_bank(up: int, down: int) -> Samples:

@@ -60,19 +60,21 @@ class AudioInfo:
 
 @dataclass(frozen=True, slots=True)
 class Waveform:
-    """The overview of a recording's sound, as far as it is known.
+    """The peaks of a recording's sound, or of a part of it, as far as they are known.
 
     Attributes:
         channels: per channel one peak for each stretch of time, from 0 (silence) to 255 (full scale), linear.
         bin_s: length of a stretch in seconds.
         length_s: of the whole recording, or None while it is unknown.
-        known_s: how far the peaks reach.
+        known_s: how far into the recording the peaks reach.
+        begin_s: where the first stretch begins.
     """
 
     channels: tuple[bytes, ...]
     bin_s: float
     length_s: float | None
     known_s: float
+    begin_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,67 +10,34 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recmon.audio.output import Output
+from recmon.audio.plan import Plan, Sound
 from recmon.audio.player import Player, PlayerEvent, PlayerReport
 from recmon.audio.stream import GrowingFile
 from recmon.domain.calls import RecordingRef
+from recmon.domain.mixing import FASTEST, SLOWEST, Mix, SideLevel, evened, gains
 from recmon.domain.recordings import AudioInfo, Waveform
+from recmon.domain.speech import Span, SpeechMap
 from recmon.errors import AudioError, RecmonError
 from recmon.publisher import Publisher, Subscription
 from recmon.services.downloads import DownloadService
+from recmon.services.playing import HeardSpan, PlaybackState, PlaybackStatus
+from recmon.services.survey import Survey
 
-if TYPE_CHECKING:
-    from recmon.audio.peaks import PeakReader
-
-__all__ = ["AudioInfo", "PlaybackService", "PlaybackState", "PlaybackStatus", "Waveform"]
+__all__ = ["AudioInfo", "HeardSpan", "PlaybackService", "PlaybackState", "PlaybackStatus", "Waveform"]
 
 TICK_S = 0.1
 CLOSE_DEADLINE_S = 1.0
 
+MOST_STEP_BACK_S = 10.0
 
-class PlaybackState(Enum):
-    """What the player does."""
-
-    IDLE = "idle"
-    LOADING = "loading"
-    PLAYING = "playing"
-    PAUSED = "paused"
-    ENDED = "ended"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class PlaybackStatus:
-    """How playing goes.
-
-    Attributes:
-        state: what the player does.
-        source: what is played.
-        position_s: the place that is heard, in seconds.
-        length_s: playing time; of a file that was cut, of what is there (`info.length_s` tells what it
-            claims); None while it is unknown.
-        arrived_s: how far the file is there; None while that cannot be told.
-        is_buffering: the sound waits for its file.
-        volume: from 0 to 1.
-        error: why it failed; with PAUSED, why the device was lost.
-        info: facts of the recording, once its header was read.
-    """
-
-    state: PlaybackState = PlaybackState.IDLE
-    source: RecordingRef | Path | None = None
-    position_s: float = 0.0
-    length_s: float | None = None
-    arrived_s: float | None = None
-    is_buffering: bool = False
-    volume: float = 1.0
-    error: RecmonError | None = None
-    info: AudioInfo | None = None
+KEPT_SILENCE_S = 0.25
+"""So much of a skipped silence is heard at either end, so that words do not run together."""
 
 
 class PlaybackService:
@@ -83,18 +50,26 @@ class PlaybackService:
     Attributes:
         changed: publishes the status, on every change and about ten times a second while playing.
         waveform_changed: publishes the overview of what is played as it grows; None when that changes.
+        speech_changed: publishes who speaks when in what is played, as that gets known; None when what is
+            played changes.
         started: publishes, once for each play, the seconds from the request to the first frame that was
             handed to the device.
+        heard: publishes what really left at the device, about ten times a second while playing; each second
+            once for each time that it was heard.
     """
 
     def __init__(self, downloads: DownloadService | None, output: Output) -> None:
         self.changed: Publisher[PlaybackStatus] = Publisher()
         self.waveform_changed: Publisher[Waveform | None] = Publisher()
+        self.speech_changed: Publisher[SpeechMap | None] = Publisher()
         self.started: Publisher[float] = Publisher()
+        self.heard: Publisher[HeardSpan] = Publisher()
         self._downloads = downloads
         self._player = Player(output, self._report)
         self._status = PlaybackStatus()
         self._waveform: Waveform | None = None
+        self._speech: SpeechMap | None = None
+        self._levels: tuple[SideLevel, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ticket = 0
         self._requested_at: float | None = None
@@ -103,7 +78,7 @@ class PlaybackService:
         self._arrivals: Subscription | None = None
         self._arrival_told_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._drawing: PeakReader | None = None
+        self._survey: Survey | None = None
         self._threads: list[threading.Thread] = []
 
     async def __aenter__(self) -> PlaybackService:
@@ -128,6 +103,18 @@ class PlaybackService:
         """The overview of what is played, as far as it is known."""
         return self._waveform
 
+    @property
+    def speech(self) -> SpeechMap | None:
+        """Who speaks when in what is played, as far as it is known."""
+        return self._speech
+
+    def peaks(self, begin_s: float, end_s: float, columns: int) -> Waveform | None:
+        """Return the peaks of a part of what is played, in about so many stretches; None before the first.
+
+        The stretches begin at or before `begin_s`, at a whole number of their length (`Waveform.begin_s`).
+        """
+        return None if self._survey is None else self._survey.peaks(begin_s, end_s, columns)
+
     def prepare(self) -> None:
         """Load the sound libraries and get the device ready, in the background, for a quick first sound."""
         self._player.prepare()
@@ -151,9 +138,7 @@ class PlaybackService:
         self._leave()
         ticket = self._ticket
         self._requested_at = time.monotonic()
-        self._publish(
-            PlaybackStatus(PlaybackState.LOADING, source, max(0.0, start_s), volume=self._status.volume)
-        )
+        self._publish(self._fresh(PlaybackState.LOADING, source, max(0.0, start_s)))
         self._player.prepare()
         try:
             file = await (self._open(source) if opening is None else opening())
@@ -179,8 +164,10 @@ class PlaybackService:
             self._change(state=PlaybackState.PAUSED, position_s=self._position_s(), is_buffering=False)
 
     def resume(self) -> None:
-        """Go on after a pause; from the beginning after the end."""
+        """Go on after a pause, from a little earlier where so chosen; from the beginning after the end."""
         if self._status.state is PlaybackState.PAUSED:
+            if self._status.step_back_s > 0:
+                self._go_to(self._status.position_s - self._status.step_back_s)
             self._player.resume()
             self._change(state=PlaybackState.PLAYING, error=None)
             self._tick()
@@ -194,13 +181,70 @@ class PlaybackService:
     def stop(self) -> None:
         """Be silent and let go of the recording; its download goes on."""
         self._leave()
-        self._publish(PlaybackStatus(volume=self._status.volume))
+        self._publish(self._fresh(PlaybackState.IDLE))
+
+    # How everything is played, this and later recordings
 
     def set_volume(self, volume: float) -> None:
-        """Set the volume from 0 to 1, for this and later recordings."""
-        volume = min(1.0, max(0.0, volume))
-        self._player.set_volume(volume)
-        self._change(volume=volume)
+        """Set the volume from 0 to 1."""
+        self._change(volume=min(1.0, max(0.0, volume)))
+        self._apply_sound()
+
+    def set_speed(self, speed: float) -> None:
+        """Play so many seconds of a recording in each second, from 0.5 to 3, at its own pitch."""
+        self._change(speed=min(FASTEST, max(SLOWEST, speed)))
+        self._apply_sound()
+
+    def set_mix(self, mix: Mix) -> None:
+        """Set how both sides of a recording are heard."""
+        self._change(mix=mix)
+        self._apply_sound()
+
+    def set_auto_level(self, is_levelled: bool) -> None:
+        """Bring both sides to the same level, or leave them as they are."""
+        self._change(is_levelled=is_levelled)
+        self._apply_sound()
+
+    def set_skip_silence(self, least_s: float | None) -> None:
+        """Leave out silences of this length or longer; None leaves out none."""
+        self._change(skip_silence_s=least_s, skipped=_skipped(self._speech, least_s))
+        self._apply_plan()
+
+    def set_step_back(self, seconds: float) -> None:
+        """Begin so much earlier, up to ten seconds, when resuming after a pause."""
+        self._change(step_back_s=min(MOST_STEP_BACK_S, max(0.0, seconds)))
+
+    def choose_device(self, name: str | None) -> None:
+        """Let sound go to a device by its name, or to the computer's default; what is played moves there."""
+        self._change(chosen_device=name)
+        self._player.choose_device(name)
+
+    async def devices(self) -> tuple[str, ...]:
+        """Return the names of the devices that sound can go to."""
+        told: asyncio.Future[tuple[str, ...]] = asyncio.get_running_loop().create_future()
+
+        def settle(names: tuple[str, ...]) -> None:
+            if not told.done():
+                told.set_result(names)
+
+        self._player.list_devices(lambda names: self._call_soon(settle, names))
+        return await told
+
+    # How this recording is played
+
+    def set_loop(self, begin_s: float | None, end_s: float = 0.0) -> None:
+        """Play a part again and again, from now on; None ends that."""
+        loop = None if begin_s is None else Span(max(0.0, min(begin_s, end_s)), max(begin_s, end_s))
+        if self._status.state in (PlaybackState.IDLE, PlaybackState.FAILED):
+            loop = None
+        self._change(loop=loop)
+        self._apply_plan()
+
+    async def hear_skipped(self) -> None:
+        """Go back to the silence that was left out last, and play it."""
+        passed = [span for span in self._status.skipped if span.begin_s <= self._status.position_s]
+        if passed:
+            self._go_to(passed[-1].begin_s)
 
     # Opening and leaving
 
@@ -213,6 +257,7 @@ class PlaybackService:
 
     def _leave(self) -> None:
         """End what is played, and everything that belongs to it."""
+        self._tell_heard()
         self._ticket += 1
         self._requested_at = None
         self._player.stop()
@@ -222,15 +267,19 @@ class PlaybackService:
             self._arrivals = None
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
-        if self._drawing is not None:
-            self._drawing.abort()
-            self._drawing = None
+        if self._survey is not None:
+            self._survey.end()
+            self._survey = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._waveform is not None:
             self._waveform = None
             self.waveform_changed.publish(None)
+        self._levels = ()
+        if self._speech is not None:
+            self._speech = None
+            self.speech_changed.publish(None)
 
     def _go_to(self, position_s: float) -> None:
         if self._status.state in (PlaybackState.IDLE, PlaybackState.FAILED):
@@ -256,14 +305,16 @@ class PlaybackService:
                 self._change(
                     info=report.info, length_s=self._player.length_s, arrived_s=self._player.arrived_s
                 )
-                self._draw()
+                self._apply_sound()
+                self._look_through()
             case PlayerEvent.PLAYING:
                 if self._status.state is PlaybackState.LOADING:
-                    self._change(state=PlaybackState.PLAYING)
+                    self._change(state=PlaybackState.PLAYING, device=self._player.device)
                     self._tick()
                 self._settle()
             case PlayerEvent.ENDED:
                 self._tell_start()
+                self._tell_heard()
                 length_s = self._position_s() if self._status.length_s is None else self._status.length_s
                 self._change(
                     state=PlaybackState.ENDED, position_s=length_s, length_s=length_s, is_buffering=False
@@ -291,8 +342,10 @@ class PlaybackService:
             return
         self._timer = self._loop.call_later(TICK_S, self._tick)
         self._tell_start()
+        self._tell_heard()
         self._player.check_device()
         self._change(
+            device=self._player.device,
             position_s=self._position_s(),
             is_buffering=self._player.is_starving,
             length_s=self._player.length_s,
@@ -311,27 +364,55 @@ class PlaybackService:
         if ticket == self._ticket and self._status.info is not None:
             self._change(length_s=self._player.length_s, arrived_s=self._player.arrived_s)
 
-    def _on_waveform(self, ticket: int, waveform: Waveform) -> None:
-        if ticket == self._ticket:
-            self._waveform = waveform
-            self.waveform_changed.publish(waveform)
+    def _on_waveform(self, waveform: Waveform) -> None:
+        self._waveform = waveform
+        self.waveform_changed.publish(waveform)
+
+    def _on_speech(self, speech: SpeechMap, levels: tuple[SideLevel, ...]) -> None:
+        self._speech, self._levels = speech, levels
+        self.speech_changed.publish(speech)
+        self._apply_sound()
+        self._change(skipped=_skipped(speech, self._status.skip_silence_s))
+        self._apply_plan()
 
     # Details
 
-    def _draw(self) -> None:
-        # With numpy, which by now was loaded by the player's thread: too slow for the program's start.
-        from recmon.audio.peaks import PeakReader
-
-        file, ticket = self._file, self._ticket
-        # What has no end has no overview.
-        if file is None or file.is_endless:
-            return
-        self._drawing = reader = PeakReader(
-            file, lambda waveform: self._call_soon(self._on_waveform, ticket, waveform)
+    def _fresh(
+        self, state: PlaybackState, source: RecordingRef | Path | None = None, position_s: float = 0.0
+    ) -> PlaybackStatus:
+        """Return the status for another recording, or none: what the listener chose stays."""
+        self._player.set_plan(Plan())
+        return replace(
+            self._status,
+            state=state,
+            source=source,
+            position_s=position_s,
+            length_s=None,
+            arrived_s=None,
+            is_buffering=False,
+            error=None,
+            info=None,
+            loop=None,
+            skipped=(),
         )
-        thread = threading.Thread(target=reader.run, name="waveform", daemon=True)
-        self._threads = [thread, *(known for known in self._threads if known.is_alive())]
-        thread.start()
+
+    def _apply_sound(self) -> None:
+        status = self._status
+        evening_db = evened(self._levels) if status.is_levelled else (0.0, 0.0)
+        is_mono = status.info is not None and status.info.channels == 1
+        self._player.set_sound(
+            Sound(status.volume, status.speed, gains(status.mix, evening_db, is_mono=is_mono))
+        )
+
+    def _apply_plan(self) -> None:
+        self._player.set_plan(Plan(self._status.loop, self._status.skipped))
+
+    def _look_through(self) -> None:
+        # What has no end has no overview.
+        if self._file is None or self._file.is_endless:
+            return
+        self._survey = Survey(self._file, self._call_soon, self._on_waveform, self._on_speech)
+        self._threads = [*self._survey.threads, *(known for known in self._threads if known.is_alive())]
 
     def _call_soon(self, function: Callable[..., None], *arguments: object) -> None:
         """Call something in the event loop's thread, from any thread; too late, nothing happens."""
@@ -348,6 +429,12 @@ class PlaybackService:
         if self._requested_at is not None and started_at is not None:
             waited_s, self._requested_at = started_at - self._requested_at, None
             self.started.publish(waited_s)
+
+    def _tell_heard(self) -> None:
+        source = self._status.source
+        for begin_s, end_s in self._player.heard():
+            if source is not None:
+                self.heard.publish(HeardSpan(source, begin_s, end_s))
 
     def _settle(self) -> None:
         if self._settled is not None and not self._settled.done():
@@ -376,3 +463,15 @@ def _join(threads: list[threading.Thread], deadline_s: float) -> None:
     give_up_at = time.monotonic() + deadline_s
     for thread in threads:
         thread.join(max(0.0, give_up_at - time.monotonic()))
+
+
+def _skipped(speech: SpeechMap | None, least_s: float | None) -> tuple[Span, ...]:
+    """Return what is left out of silences of some length, their edges kept."""
+    if speech is None or least_s is None:
+        return ()
+    least_s = max(least_s, 2 * KEPT_SILENCE_S + TICK_S)
+    return tuple(
+        Span(silence.begin_s + KEPT_SILENCE_S, silence.end_s - KEPT_SILENCE_S)
+        for silence in speech.silences
+        if silence.length_s >= least_s
+    )

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from types import ModuleType, SimpleNamespace
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from recmon.audio import output as output_module
+from recmon.audio import feeder as feeder_module
 from recmon.audio.output import SoundDeviceOutput, _silence_alsa
 from recmon.errors import AudioError, NoOutputDevice, OutputFailed
+
+CAPACITY = 2000
+DEADLINE_S = 5.0
 
 
 class PortAudioError(Exception):
     pass
 
 
-class CallbackStop(Exception):
-    pass
-
-
 class Stream:
-    """An output stream whose callback the test calls."""
+    """An output stream that plays when the test says so."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options
-        self.latency = 0.03
         self.calls: list[str] = []
+        self.written: list[list[float]] = []
+        self.played = 0
+        self.is_broken = False
 
     def start(self) -> None:
         self.calls.append("start")
@@ -39,46 +43,50 @@ class Stream:
 
     def abort(self, ignore_errors: bool) -> None:
         self.calls.append("abort")
-        self.options["finished_callback"]()
 
     def close(self, ignore_errors: bool) -> None:
         self.calls.append("close")
 
-    def ask(self, frames: int, *, is_late: bool = False, latency_s: float = 0.05) -> np.ndarray[Any, Any]:
-        out = np.full((frames, self.options["channels"]), np.nan, np.float32)
-        times = SimpleNamespace(outputBufferDacTime=7.0 + latency_s, currentTime=7.0)
-        self.options["callback"](out, frames, times, SimpleNamespace(output_underflow=is_late))
-        return out
+    @property
+    def write_available(self) -> int:
+        if self.is_broken:
+            raise PortAudioError("Unanticipated host error")
+        return CAPACITY - (len(self.written) - self.played)
+
+    def write(self, data: bytes) -> None:
+        frames = np.frombuffer(data, np.float32).reshape(-1, self.options["channels"])
+        assert len(frames) <= self.write_available
+        self.written.extend(frames.tolist())
+
+    def play(self, frames: int) -> None:
+        self.played = min(len(self.written), self.played + frames)
 
 
 class PortAudio(ModuleType):
     """The library as far as it is used."""
 
     PortAudioError = PortAudioError
-    CallbackStop = CallbackStop
 
     def __init__(self) -> None:
         super().__init__("sounddevice")
-        self.device: dict[str, Any] | None = {
-            "index": 3,
-            "max_output_channels": 2,
-            "default_samplerate": 44100.0,
-        }
+        self.devices = [device(0, "Speakers"), device(1, "Headphones"), device(2, "Microphone", channels=0)]
         self.rates = {8000, 44100}
         self.looked = 1
         self.refuses = False
         self.streams: list[Stream] = []
 
-    def query_devices(self, kind: str) -> dict[str, Any]:
-        if self.device is None:
+    def query_devices(self, kind: str | None = None) -> Any:
+        if kind is None:
+            return self.devices
+        if not self.devices:
             raise PortAudioError("Error querying device -1")
-        return self.device
+        return self.devices[0]
 
     def check_output_settings(self, device: int, samplerate: int, dtype: str) -> None:
         if samplerate not in self.rates:
             raise PortAudioError("Invalid sample rate")
 
-    def OutputStream(self, **options: Any) -> Stream:
+    def RawOutputStream(self, **options: Any) -> Stream:
         if self.refuses:
             raise PortAudioError("Device unavailable")
         self.streams.append(Stream(**options))
@@ -91,6 +99,15 @@ class PortAudio(ModuleType):
         self.looked += 1
 
 
+def device(index: int, name: str, channels: int = 2) -> dict[str, Any]:
+    return {
+        "index": index,
+        "name": name,
+        "max_output_channels": channels,
+        "default_samplerate": 44100.0,
+    }
+
+
 @pytest.fixture
 def library(monkeypatch: pytest.MonkeyPatch) -> PortAudio:
     library = PortAudio()
@@ -99,28 +116,54 @@ def library(monkeypatch: pytest.MonkeyPatch) -> PortAudio:
 
 
 class User:
-    """Fills blocks with ones, and notes what it is told."""
+    """Gives as many frames as it has, all alike, and notes what it is told."""
 
     def __init__(self) -> None:
-        self.latencies: list[float] = []
+        self.left = 0
+        self.told: list[tuple[int, int]] = []
         self.lost: list[AudioError] = []
-        self.is_playing = True
+        self.is_lost = threading.Event()
+        self.is_active = True
 
-    def fill(self, out: np.ndarray[Any, Any], latency_s: float) -> bool:
-        self.latencies.append(latency_s)
-        out[:, 0], out[:, 1] = 1.0, 0.5
-        return self.is_playing
+    def take(self, out: np.ndarray[Any, Any], given: int, played: int) -> int:
+        self.told.append((given, played))
+        count = min(len(out), self.left)
+        out[:count] = 1.0, 0.5
+        self.left -= count
+        return count
+
+    def on_lost(self, error: AudioError) -> None:
+        self.lost.append(error)
+        self.is_lost.set()
+
+
+OUTPUTS: list[SoundDeviceOutput] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while OUTPUTS:
+        OUTPUTS.pop().close()
 
 
 def opened(rate: int = 8000) -> tuple[SoundDeviceOutput, User, int]:
     output, user = SoundDeviceOutput(), User()
-    return output, user, output.open(rate, user.fill, user.lost.append)
+    OUTPUTS.append(output)
+    return output, user, output.open(rate, user, user.on_lost)
+
+
+def until(is_true: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + DEADLINE_S
+    while not is_true():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.001)
 
 
 def test_device_is_opened_at_the_rate_of_the_recording_where_it_can(library: PortAudio) -> None:
     output, user, rate = opened(8000)
     assert rate == 8000
-    assert output.open(16000, user.fill, user.lost.append) == 44100
+    assert output.open(16000, user, user.on_lost) == 44100
     assert [stream.options["samplerate"] for stream in library.streams] == [8000, 44100]
     assert library.streams[0].calls[-1] == "close"
     assert user.lost == []
@@ -129,85 +172,139 @@ def test_device_is_opened_at_the_rate_of_the_recording_where_it_can(library: Por
 def test_open_device_is_kept_for_the_next_recording(library: PortAudio) -> None:
     output, user, _ = opened()
     output.start()
-    output.open(8000, user.fill, user.lost.append)
+    output.open(8000, user, user.on_lost)
     output.start()
     assert len(library.streams) == 1
     assert library.streams[0].calls.count("start") == 1
 
 
-def test_blocks_are_filled_and_underflows_counted(library: PortAudio) -> None:
+def test_device_gets_a_tenth_of_a_second_ahead_and_more_as_it_plays(library: PortAudio) -> None:
+    output, user, _ = opened()
+    user.left = 100_000
+    output.start()
+    stream = library.streams[0]
+    until(lambda: len(stream.written) == 800)
+    assert stream.written[0] == [1.0, 0.5]
+    stream.play(300)
+    until(lambda: len(stream.written) == 1100)
+    until(lambda: user.told[-1][1] == 300)
+    assert output.underflows == 0
+
+
+def test_no_silence_is_put_in_front_of_what_comes_next(library: PortAudio) -> None:
     output, user, _ = opened()
     output.start()
-    assert library.streams[0].ask(10).tolist() == [[1.0, 0.5]] * 10
-    library.streams[0].ask(10, is_late=True)
+    stream = library.streams[0]
+    until(lambda: len(user.told) > 3)
+    assert stream.written == []
+    user.left = 50
+    until(lambda: len(stream.written) == 50)
+
+
+def test_device_that_ran_dry_gets_more_ahead(library: PortAudio) -> None:
+    output, user, _ = opened()
+    user.left = 100_000
+    output.start()
+    stream = library.streams[0]
+    until(lambda: len(stream.written) == 800)
+    stream.play(800)
+    until(lambda: len(stream.written) == 2000)
     assert output.underflows == 1
-    assert user.latencies == pytest.approx([0.05, 0.05])
+    for _ in range(3):
+        stream.play(CAPACITY)
+        written = len(stream.written)
+        until(lambda: len(stream.written) >= written + 1200)  # noqa: B023 - used at once
+    until(lambda: len(stream.written) - stream.played == 1600)
 
 
-def test_latency_of_drivers_that_tell_no_time_is_the_usual_one(library: PortAudio) -> None:
+def test_end_of_the_sound_is_no_underflow(library: PortAudio) -> None:
     output, user, _ = opened()
+    user.left = 500
     output.start()
-    library.streams[0].ask(10, latency_s=-7.0)
-    assert user.latencies == [0.03]
+    stream = library.streams[0]
+    until(lambda: len(stream.written) == 500)
+    stream.play(500)
+    until(lambda: user.told[-1] == (500, 500))
+    assert output.underflows == 0
 
 
 def test_device_with_one_channel_gets_both_parties(library: PortAudio) -> None:
-    assert library.device is not None
-    library.device["max_output_channels"] = 1
-    output, _, _ = opened()
+    library.devices = [device(0, "Speaker", channels=1)]
+    output, user, _ = opened()
+    user.left = 4
     output.start()
-    assert library.streams[0].ask(4).tolist() == [[0.75]] * 4
-    assert library.streams[0].ask(8).tolist() == [[0.75]] * 8
+    until(lambda: library.streams[0].written == [[0.75]] * 4)
 
 
 def test_stream_rests_after_a_while_and_wakes_again(
     library: PortAudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output_module, "REST_AFTER_S", 1.0)
+    monkeypatch.setattr(feeder_module, "REST_AFTER_S", 0.01)
     output, user, _ = opened()
+    user.is_active = False
     output.start()
     stream = library.streams[0]
-    user.is_playing = False
-    stream.ask(7000)
-    with pytest.raises(CallbackStop):
-        stream.ask(7000)
-    stream.options["finished_callback"]()
+    until(lambda: stream.calls == ["start", "stop"])
+    user.is_active, user.left = True, 10
+    output.start()
+    until(lambda: len(stream.written) == 10)
+    assert stream.calls == ["start", "stop", "start"]
     assert user.lost == []
-    assert not output.is_stalled
-    output.start()
-    assert stream.calls == ["stop", "start", "stop", "start"]
-    stream.ask(7000)
 
 
-def test_stream_that_ends_by_itself_is_a_lost_device(library: PortAudio) -> None:
+def test_device_that_breaks_while_playing_is_lost(library: PortAudio) -> None:
     output, user, _ = opened()
+    user.left = 100_000
     output.start()
-    library.streams[0].options["finished_callback"]()
+    stream = library.streams[0]
+    until(lambda: len(stream.written) == 800)
+    stream.is_broken = True
+    assert user.is_lost.wait(DEADLINE_S)
     assert [type(error) for error in user.lost] == [OutputFailed]
     output.close()
-    output.open(8000, user.fill, user.lost.append)
+    output.open(8000, user, user.on_lost)
     assert library.looked == 2
     assert len(user.lost) == 1
 
 
-def test_stream_that_asks_for_nothing_is_stalled(library: PortAudio, monkeypatch: pytest.MonkeyPatch) -> None:
-    output, _, _ = opened()
+def test_device_that_plays_nothing_of_what_it_has_is_stalled(
+    library: PortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeder_module, "WAKING_S", 0.0)
+    monkeypatch.setattr(feeder_module, "STALLED_AFTER_S", 0.01)
+    output, user, _ = opened()
     assert not output.is_stalled
     output.start()
     assert not output.is_stalled
-    monkeypatch.setattr(output_module, "WAKING_STALL_S", -1.0)
-    assert output.is_stalled
+    user.left = 100_000
+    until(lambda: output.is_stalled)
     output.close()
     assert not output.is_stalled
 
 
+def test_other_device_is_used_while_it_is_there(library: PortAudio) -> None:
+    output, user, _ = opened()
+    assert output.device == "Speakers"
+    assert output.devices() == ("Speakers", "Headphones")
+    assert output.device is None
+    output.choose("Headphones")
+    output.open(8000, user, user.on_lost)
+    assert output.device == "Headphones"
+    assert library.streams[-1].options["device"] == 1
+    output.close()
+    del library.devices[1]
+    output.open(8000, user, user.on_lost)
+    assert output.device == "Speakers"
+
+
 def test_no_device_is_told_and_looked_for_again(library: PortAudio) -> None:
-    device, library.device = library.device, None
+    devices, library.devices = library.devices, []
     output, user = SoundDeviceOutput(), User()
     with pytest.raises(NoOutputDevice):
-        output.open(8000, user.fill, user.lost.append)
-    library.device = device
-    assert output.open(8000, user.fill, user.lost.append) == 8000
+        output.open(8000, user, user.on_lost)
+    library.devices = devices
+    assert output.open(8000, user, user.on_lost) == 8000
+    output.close()
     assert library.looked == 2
 
 

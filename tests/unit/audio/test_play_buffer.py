@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recmon.audio.buffer import CAPACITY, BufferEvent, PlayBuffer
+from recmon.audio.buffer import BufferEvent, PlayBuffer
+from recmon.audio.plan import Sound
+from recmon.audio.ring import CAPACITY
 
 RATE = 8000
 
@@ -22,11 +24,20 @@ class Device:
         self.told: list[BufferEvent] = []
         self.buffer = PlayBuffer(self.told.append)
         self.latency_s = 0.0
+        self.given = 0
 
     def take(self, frames: int) -> NDArray[np.float32]:
-        out = np.full((frames, 2), np.nan, np.float32)
-        self.is_needed = self.buffer.take(out, self.latency_s)
+        """Return what is heard: silence where the buffer gives nothing."""
+        out = np.zeros((frames, 2), np.float32)
+        count = self.buffer.take(out, self.given, self.played)
+        assert not out[count:].any()
+        self.given += frames
+        assert self.buffer.take(out[:0], self.given, self.played) == 0
         return out
+
+    @property
+    def played(self) -> int:
+        return max(0, self.given - round(self.latency_s * RATE))
 
 
 def playing(count: int, position_s: float = 0.0) -> Device:
@@ -69,7 +80,7 @@ def test_held_sound_is_silent_and_loses_nothing() -> None:
     fading = device.take(100)
     assert fading[40:].max() == 0.0
     assert device.take(100).max() == 0.0
-    assert device.is_needed is False
+    assert not device.buffer.is_active
     device.buffer.release()
     following = device.take(100)
     assert np.array_equal(following[40:], ramp(140 + 40, 60))
@@ -121,7 +132,7 @@ def test_end_is_told_once_when_the_last_frame_was_heard() -> None:
     device.take(200)
     device.take(200)
     assert device.told == [BufferEvent.DRAINED]
-    assert device.is_needed is False
+    assert not device.buffer.is_active
     assert device.buffer.position_s == 100 / RATE
 
 
@@ -141,7 +152,7 @@ def test_volume_is_reached_without_a_step() -> None:
     device = playing(0)
     device.buffer.put(np.ones((4000, 2), np.float32))
     device.take(100)
-    device.buffer.set_volume(0.25)
+    device.buffer.set_sound(Sound(volume=0.25))
     out = device.take(200)[:, 0]
     assert np.abs(np.diff(out)).max() < 0.05
     assert np.allclose(out[40:], 0.25)
