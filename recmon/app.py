@@ -34,6 +34,7 @@ from recmon.services.playback import PlaybackService
 from recmon.services.queries import HistoryQueries
 from recmon.services.reconciling import ongoing_lister
 from recmon.services.server_watch import WatchedServer
+from recmon.services.silent_calls import CallLimits, SettlingService, SilentCalls
 from recmon.services.synchronisation import HistorySync
 from recmon.services.transcripts import TranscriptService
 from recmon.settings.model import Secret, ServerSettings, Settings
@@ -66,6 +67,7 @@ class Services:
     heard: HeardService
     hooks: HookService
     transcripts: TranscriptService
+    settling: SettlingService
 
 
 def utc_now() -> datetime:
@@ -161,6 +163,11 @@ async def open_services(
             monitor.gap_changed.subscribe(sync.gap_changed),
         ):
             stack.callback(subscription.cancel)
+        limits = {
+            server.name: CallLimits(server.longest_call_hours * 3600, watched_server.list_ongoing)
+            for server, watched_server in zip(servers, watched, strict=True)
+        }
+        await stack.enter_async_context(SilentCalls(limits, book, monitor.heard, now))
         await stack.enter_async_context(monitor)
         await stack.enter_async_context(hooks)
         await stack.enter_async_context(sync)
@@ -183,6 +190,7 @@ async def open_services(
             heard,
             hooks,
             transcripts,
+            SettlingService(book, history, now),
         )
 
 

@@ -135,21 +135,20 @@ class CallBook:
     def mark_unconfirmed(self, server: ServerId) -> CallBookChange:
         """Note that a server cannot be watched: what its calls do now is unknown."""
         self._listed.pop(server, None)
-        changes = _Changes()
-        for entry in self._of(server):
-            if entry.call.is_confirmed:
-                entry.call = replace(entry.call, is_confirmed=False)
-                changes.note(entry.call, is_new=False)
-        return self._publish(changes)
+        return self._doubt(self._of(server))
 
     def abandon_list(self, server: ServerId) -> None:
         """Forget a list of ongoing calls that was begun and will not come; nothing follows from it."""
         self._listed.pop(server, None)
 
-    def lose_unconfirmed(self, server: ServerId) -> CallBookChange:
-        """Give up the calls of a server that were not heard of since it was last unwatched."""
+    def doubt(self, keys: Iterable[CallKey]) -> CallBookChange:
+        """Note that nothing was heard of some calls for too long: what they do now is unknown."""
+        return self._doubt(entry for key in keys if (entry := self._live.get(key)))
+
+    def lose(self, keys: Iterable[CallKey]) -> CallBookChange:
+        """Give up the live ones among some calls: their end will not be seen any more."""
         changes = _Changes()
-        self._lose([e for e in self._of(server) if not e.call.is_confirmed], changes)
+        self._lose([entry for key in keys if (entry := self._live.get(key))], changes)
         return self._publish(changes)
 
     def ongoing(self, server: ServerId | None = None) -> tuple[Call, ...]:
@@ -160,6 +159,14 @@ class CallBook:
         """Return a live or lately finished call."""
         entry = self._live.get(key) or self._finished.get(key)
         return entry.call if entry else None
+
+    def _doubt(self, entries: Iterable[_Entry]) -> CallBookChange:
+        changes = _Changes()
+        for entry in entries:
+            if entry.call.is_confirmed:
+                entry.call = replace(entry.call, is_confirmed=False)
+                changes.note(entry.call, is_new=False)
+        return self._publish(changes)
 
     def _of(self, server: ServerId) -> list[_Entry]:
         return [entry for key, entry in self._live.items() if key.server == server]

@@ -122,7 +122,8 @@ class Call:
         received_at: when we first heard of the call, by our own clock.
         cause: why it ended, in words.
         start_seen: whether its start was observed, so that the times are those of the whole call.
-        is_confirmed: False while the server that told of it cannot be watched.
+        is_confirmed: False while nobody knows whether it goes on: its server cannot be watched, or told
+            nothing of it for too long.
         is_approximate: whether a time was taken from our clock.
         is_reconstructed: whether only a recording tells of the call, and no event of its own.
         has_transcript: whether words of it were told.

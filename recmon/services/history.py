@@ -72,6 +72,7 @@ _KINDS = {
 }
 
 T = TypeVar("T")
+_SETTLED = "A user settled the call: its end was not seen, and it is taken as over."
 
 _log = logging.getLogger(__name__)
 
@@ -235,6 +236,14 @@ class HistoryService:
             raise
         self._publish(stored)
         return result
+
+    def record_settled(self, key: CallKey, at: datetime) -> None:
+        """Keep beside a call's messages that a user gave it up; returns at once."""
+        self._messages.append(
+            JournalEntry(key.server, key.native_id, at, MessageKind.SETTLED, 0, _SETTLED.encode())
+        )
+        self._arrived.set()
+        self._drop_excess()
 
     async def search(self, query: Query, *, limit: int, offset: int = 0) -> SearchPage:
         """Return a page of the calls that a query finds, newest first.

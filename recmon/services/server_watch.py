@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar, get_args
 
 from recmon.domain.callbook import CallBook
-from recmon.domain.calls import ServerId
+from recmon.domain.calls import CallKey, ServerId
 from recmon.domain.events import (
     CallEnded,
     CallEvent,
@@ -270,7 +270,8 @@ class ServerWatch:
         if isinstance(event, Subscribed) and self._live_since is None:
             loop = asyncio.get_running_loop()
             self._live_since = loop.time()
-            self._give_up_later = loop.call_later(UNCONFIRMED_GRACE_S, self._give_up_unconfirmed)
+            doubtful = [call.key for call in self._shared.book.ongoing(self._name) if not call.is_confirmed]
+            self._give_up_later = loop.call_later(UNCONFIRMED_GRACE_S, self._give_up, doubtful)
             if self._reconciliation is not None:
                 self._apply(partial(self._reconciliation.begin, event.at))
             self._enter(LinkState.LIVE, is_supervised=is_supervised)
@@ -281,9 +282,11 @@ class ServerWatch:
             self.status = replace(self.status, is_supervised=is_supervised)
             self._show()
 
-    def _give_up_unconfirmed(self) -> None:
+    def _give_up(self, doubtful: Sequence[CallKey]) -> None:
         self._give_up_later = None
-        self._apply(lambda: self._shared.book.lose_unconfirmed(self._name))
+        book = self._shared.book
+        silent = [key for key in doubtful if (call := book.find(key)) is not None and not call.is_confirmed]
+        self._apply(lambda: book.lose(silent))
 
     def _enter(
         self,

@@ -15,6 +15,10 @@ VERSION = 1
 
 HIGHEST_PORT = 65_535
 
+DEFAULT_LONGEST_CALL_HOURS = 4.0
+SHORTEST_LONGEST_CALL_HOURS, MOST_LONGEST_CALL_HOURS = 0.25, 168.0
+"""Until a call that nothing was heard of becomes unconfirmed."""
+
 SECRET_SCHEMES = ("keyring", "env", "file")
 
 
@@ -98,6 +102,7 @@ class ServerSettings:
         time_zone: IANA name of the zone of times that the server writes without one.
         recordings: the server that holds its recordings; None means itself.
         recording: where a call's recording is; None where the vendor tells by itself, or nothing is known.
+        longest_call_hours: a call that nothing was heard of for so long becomes unconfirmed.
         options: the vendor's own keys, of the adapter's `options_type`.
     """
 
@@ -107,6 +112,7 @@ class ServerSettings:
     time_zone: str = "UTC"
     recordings: ServerId | None = None
     recording: RecordingTemplate | None = None
+    longest_call_hours: float = DEFAULT_LONGEST_CALL_HOURS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,15 @@ from recmon.domain.recordings import LocatorKind, RecordingTemplate
 from recmon.errors import SettingsDamaged, SettingsError, SettingsTooNew
 from recmon.logs import mask, printable
 from recmon.paths import default_settings_file
-from recmon.settings.model import VERSION, ListenerSettings, ServerSettings, Settings
+from recmon.settings.model import (
+    DEFAULT_LONGEST_CALL_HOURS,
+    MOST_LONGEST_CALL_HOURS,
+    SHORTEST_LONGEST_CALL_HOURS,
+    VERSION,
+    ListenerSettings,
+    ServerSettings,
+    Settings,
+)
 from recmon.settings.positions import KeyLines, KeyPath
 from recmon.settings.validation import (
     Invalid,
@@ -30,7 +38,7 @@ LARGEST_FILE = 1 << 20
 """Bytes; more than this is no settings file written by anybody."""
 
 _TOP_KEYS = ("version", "servers", "listener")
-_COMMON_KEYS = ("name", "vendor", "time_zone", "recordings", "recording")
+_COMMON_KEYS = ("name", "vendor", "time_zone", "recordings", "recording", "longest_call_hours")
 # Files of this computer are named by an import alone, never by a template that a server's words fill.
 _KINDS = {kind.value: kind for kind in LocatorKind if kind is not LocatorKind.FILE}
 
@@ -211,10 +219,13 @@ class _ServerReader:
         time_zone = self._time_zone()
         recordings = self._recordings()
         recording = self._recording()
+        longest_call_hours = self._longest_call_hours()
         options = self._options(vendor) if vendor is not None else None
         if self._noted or name is None or vendor is None:
             return None
-        return ServerSettings(ServerId(name), vendor, options, time_zone, recordings, recording)
+        return ServerSettings(
+            ServerId(name), vendor, options, time_zone, recordings, recording, longest_call_hours
+        )
 
     def _note(self, key: str | None, sentence: str) -> None:
         path = self._base if key is None else (*self._base, key)
@@ -292,6 +303,18 @@ class _ServerReader:
             self._note_at((*self._base, "recording", key), f"recording.{key} {problem}")
             return None
         return RecordingTemplate(_KINDS[key], text)
+
+    def _longest_call_hours(self) -> float:
+        hours = self._table.get("longest_call_hours", DEFAULT_LONGEST_CALL_HOURS)
+        is_number = isinstance(hours, int | float) and not isinstance(hours, bool)
+        if is_number and SHORTEST_LONGEST_CALL_HOURS <= hours <= MOST_LONGEST_CALL_HOURS:
+            return float(hours)
+        self._note(
+            "longest_call_hours",
+            f"longest_call_hours must be a number from {SHORTEST_LONGEST_CALL_HOURS:g} to "
+            f"{MOST_LONGEST_CALL_HOURS:g}",
+        )
+        return DEFAULT_LONGEST_CALL_HOURS
 
     def _options(self, vendor: str) -> Any:
         try:

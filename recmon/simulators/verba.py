@@ -161,6 +161,10 @@ class VerbaSimulator:
         self._ongoing.pop(fields["ccdr_id"], None)
         self._tell(fields, ended=True)
 
+    def forget_call(self, call_id: str) -> None:
+        """End a call without telling anyone; only the list of ongoing calls shows it."""
+        self._ongoing.pop(call_id, None)
+
     def send(self, raw: bytes) -> None:
         """Send bytes to every subscriber as they are."""
         self._enqueue(raw, None)

@@ -23,7 +23,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class MessageKind(Enum):
-    """What a message was taken for."""
+    """What a message was taken for; `SETTLED` is no message, but what a user did."""
 
     STARTED = "started"
     UPDATED = "updated"
@@ -32,6 +32,7 @@ class MessageKind(Enum):
     REFUSED = "refused"
     RECORDING = "recording"
     TRANSCRIPT = "transcript"
+    SETTLED = "settled"
 
 
 @dataclass(frozen=True, slots=True)

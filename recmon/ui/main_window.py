@@ -250,6 +250,7 @@ class MainWindow(QMainWindow):
             "import_lists": lambda: self._import(is_archive=False),
             "legs": lambda: self._with_pane(lambda pane: pane.table.toggle_legs()),
             "listen": self._listen,
+            "settle": self._settle,
             "play": self._play,
             "toggle": self._toggle,
         }.items():
@@ -301,6 +302,10 @@ class MainWindow(QMainWindow):
     def _listen(self) -> None:
         if self._workplace is not None:
             self._workplace.listen(self._current_call())
+
+    def _settle(self) -> None:
+        if self._workplace is not None:
+            self._workplace.settle(self._workplace.pane.table.calls_selected())
 
     def _import(self, *, is_archive: bool) -> None:
         if self._workplace is not None:

@@ -212,6 +212,13 @@ def one_line(text: str) -> str:
     return "".join(c for c in shown if c.isprintable()).strip()
 
 
+UNCONFIRMED = (
+    "Whether the call still goes on is not known: its server could not be watched, or told nothing of it for "
+    "longer than calls last."
+)
+"""What the word "unconfirmed" means."""
+
+
 def state_word(call: Call) -> str:
     """Return the word for a call's state; an unconfirmed call is named so first of all."""
     if not call.is_confirmed and not call.state.is_over:

@@ -108,8 +108,8 @@ class Monitored:
         return [event for heard in self.heard.values if heard.server == server for event in heard.events]
 
 
-def verba_source(port: int, host: str = "127.0.0.1") -> EventSource:
-    source = VerbaAdapter().event_source(VerbaOptions(EventsOptions(host, port)), UTC_ZONE)
+def verba_source(port: int, host: str = "127.0.0.1", **options: Any) -> EventSource:
+    source = VerbaAdapter().event_source(VerbaOptions(EventsOptions(host, port, **options)), UTC_ZONE)
     assert source is not None
     return source
 

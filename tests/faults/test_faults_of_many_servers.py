@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,15 @@ from measuring import LoopWatch, quantile
 from monitored import EAST, AtOnce, Monitored, record, verba, verba_source
 
 from recmon.domain.calls import CallState, ServerId
-from recmon.domain.events import CallEnded, CallStarted
+from recmon.domain.events import CallEnded, CallFacts, CallStarted
 from recmon.domain.query import parse_query
 from recmon.errors import ConnectFailed, IdleTimeout, RequestRefused
 from recmon.net.backoff import CONNECTS_PER_S
+from recmon.net.exchange import ask_for_calls
 from recmon.net.link import LinkLimits
 from recmon.services.history import HistoryService
 from recmon.services.server_watch import STEADY_AFTER_S, UNCONFIRMED_GRACE_S, WatchedServer
+from recmon.services.silent_calls import ASK_AFTER_S, ASK_EVERY_S, CallLimits, SilentCalls
 from recmon.services.statuses import LinkState
 from recmon.simulators.verba import VerbaFaults, VerbaSimulator
 from recmon.store.database import Database
@@ -403,10 +405,86 @@ def test_many_calls_whose_end_was_missed_get_no_duration() -> None:
             return len(lost), false, right
 
     lost, false, right = run_fast(main(), 200.0)
-    figure(19, "ends dropped", calls // 10)
+    figure(19, "ends dropped before an outage", calls // 10)
     figure(19, "marked as lost", lost)
     figure(19, "false durations", false)
     assert (lost, false, right) == (calls // 10, 0, calls - calls // 10)
+
+
+@pytest.mark.parametrize("lists", [False, True])
+def test_many_calls_whose_end_never_comes_while_the_link_stays_up(*, lists: bool) -> None:
+    calls, longest_s = 1_000, 3600.0
+    # Deadlines of connections are of real time, and this clock runs so many times as fast.
+    patient = LinkLimits(connect_s=5_000, subscribe_s=10_000)
+
+    async def main() -> tuple[int, int, int, float]:
+        loop = fast_loop()
+        async with VerbaSimulator(keepalive_s=3000, ongoing_request="Ongoing") as simulator:
+            watched = verba(simulator.port)
+            source = verba_source(simulator.port, ongoing_request="Ongoing")
+            assert source.make_ongoing is not None
+            make_ongoing = source.make_ongoing
+            questions = 0
+
+            async def list_ongoing() -> Sequence[CallFacts]:
+                nonlocal questions
+                questions += 1
+                question = make_ongoing()
+                return await ask_for_calls(
+                    EAST, source, question, now=FastClock(), limits=patient, answer_s=20_000
+                )
+
+            watching = Monitored([watched], limits=patient, now=FastClock())
+            limits = {EAST: CallLimits(longest_s, list_ongoing if lists else None)}
+            dropped = {f"c-{n}" for n in random.Random(19).sample(range(calls), calls // 10)}
+            going_on = {f"on-{n}" for n in range(50)} if lists else set()
+            silent = SilentCalls(limits, watching.book, watching.monitor.heard, FastClock())
+            async with silent, watching.monitor:
+                await watching.until(LinkState.LIVE)
+                for call_id in sorted(going_on):
+                    simulator.begin_call(record(call_id))
+                for number in range(calls):
+                    simulator.begin_call(record(f"c-{number}"))
+                    if f"c-{number}" in dropped:
+                        simulator.forget_call(f"c-{number}")
+                    else:
+                        times = {"end_time": "2026-11-21 09:01:30.000"}
+                        simulator.end_call(record(f"c-{number}", **times))
+                expected = 2 * calls - len(dropped) + len(going_on)
+                await watching.changes.until(
+                    lambda _: (
+                        watching.monitor.status(EAST).events == expected
+                        and len(watching.book.ongoing()) == len(dropped | going_on)
+                    )
+                )
+                told_at = loop.time()
+                if lists:
+                    await watching.changes.until(lambda _: len(watching.book.ongoing()) == len(going_on))
+                else:
+                    await watching.changes.until(
+                        lambda _: not any(call.is_confirmed for call in watching.book.ongoing())
+                    )
+                marked_after_s = loop.time() - told_at
+                assert watching.monitor.status(EAST).state is LinkState.LIVE
+            final = {call.key: call for change in watching.changes.values for call in change.removed}
+            if lists:
+                assert questions <= 3
+                assert {call.key.native_id for call in watching.book.ongoing()} == going_on
+                marked = [call for call in final.values() if call.state is CallState.LOST]
+            else:
+                marked = [call for call in watching.book.ongoing() if not call.is_confirmed]
+            assert {call.key.native_id for call in marked} == dropped
+            false = sum(call.duration_s is not None or call.ended_at is not None for call in marked)
+            right = sum(call.duration_s == 90 for call in final.values() if call.state is CallState.ENDED)
+            return len(marked), false, right, marked_after_s
+
+    marked, false, right, marked_after_s = run_fast(main(), 1_000.0)
+    how = "lost by the server's list" if lists else "unconfirmed"
+    figure(19, f"{how}, link up", marked)
+    figure(19, f"{how} after min", marked_after_s / 60)
+    figure(19, f"false durations, {how}", false)
+    assert (marked, false, right) == (calls // 10, 0, calls - calls // 10)
+    assert marked_after_s <= (ASK_AFTER_S + ASK_EVERY_S if lists else longest_s) + 300
 
 
 def test_two_servers_with_the_same_ids_overwrite_nothing(run_bare: Callable[..., Any]) -> None:

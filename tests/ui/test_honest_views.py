@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from opened_window import Opened, Use, until
 from PySide6.QtCore import QRect
-from PySide6.QtWidgets import QApplication, QFileDialog, QLabel
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QMenu
 from pytestqt.qtbot import QtBot
 from window_services import EAST, NOW, key, past_call, started
 
@@ -23,7 +23,7 @@ from recmon.ui.panes.call_pane import NOT_UNDERSTOOD
 from recmon.ui.panes.details_rows import call_section
 from recmon.ui.panes.labels import plain_tool_tip
 from recmon.ui.state import WindowState
-from recmon.ui.text import UTC_ZONE, RecordingState, recording_state
+from recmon.ui.text import UNCONFIRMED, UTC_ZONE, RecordingState, recording_state
 from recmon.ui.theme import Theme
 
 
@@ -88,14 +88,39 @@ def test_a_call_whose_server_is_not_watched_is_unknown_everywhere(opened: Opened
         await until(lambda: live.status.text.endswith(" · 2 unconfirmed"))
         listen = opened.window.actions_by_name["listen"]
         assert not listen.isEnabled()
-        why = "Its server is not watched: whether the call still goes on is not known."
-        assert listen.toolTip() == plain_tool_tip(why)
+        assert listen.toolTip() == plain_tool_tip(UNCONFIRMED)
 
     use(steps)
     call = replace(past_call(1), state=CallState.CONNECTED, ended_at=None, is_confirmed=False)
     assert recording_state(call) is RecordingState.UNKNOWN
     assert call_section(call, NOW, UTC_ZONE).rows[0].value == "unconfirmed"
     assert recording_state(replace(call, is_confirmed=True)) is RecordingState.RECORDING
+
+
+def test_unconfirmed_calls_are_settled_in_one_click(opened: Opened, use: Use) -> None:
+    async def steps() -> None:
+        book, live = opened.services.book, opened.workplace.live
+        book.apply(EAST, [started(1), started(2), started(3)])
+        await until(lambda: live.rows.rowCount() == 3)
+        live.select(key(1))
+        opened.act("settle")
+        assert opened.window.toasts.notices[0].text == "Only a call that is unconfirmed can be settled."
+        book.doubt([key(1), key(2)])
+        await until(lambda: live.status.text.endswith(" · 2 unconfirmed"))
+        (call,) = live.doubtful()
+        assert call.key == key(1)
+        live.table.menu_requested.emit(call, 0, live.mapToGlobal(live.rect().center()))
+        menu = next(m for m in live.findChildren(QMenu) if m.isVisible())
+        next(action for action in menu.actions() if action.text() == "Settle this call").trigger()
+        assert opened.services.settling.settled == [key(1)]
+        menu.close()
+        assert "moved to Past" in opened.window.toasts.notices[0].text
+        live.table.selectAll()
+        opened.act("settle")
+        assert opened.services.settling.settled == [key(1), key(2)]
+        assert [call.key for call in book.ongoing()] == [key(3)]
+
+    use(steps)
 
 
 def test_the_past_view_says_too_that_a_server_is_not_watched(opened: Opened, use: Use) -> None:

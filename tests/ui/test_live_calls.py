@@ -133,7 +133,7 @@ def test_a_call_that_goes_on_after_all_is_no_longer_dimmed(
 ) -> None:
     book.apply(EAST, [started(1)])
     book.mark_unconfirmed(EAST)
-    book.lose_unconfirmed(EAST)
+    book.lose([call.key for call in book.ongoing(EAST)])
     model.flush()
     book.apply(EAST, [started(2)])
     model.flush()

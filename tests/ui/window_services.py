@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -343,6 +343,21 @@ class OfferedListening:
         self.playback.tell(length_s=None)
 
 
+class GivenUp:
+    """Gives up unconfirmed calls, and remembers which."""
+
+    def __init__(self, book: CallBook) -> None:
+        self.book = book
+        self.settled: list[CallKey] = []
+
+    def settle(self, keys: Iterable[CallKey]) -> int:
+        calls = (self.book.find(key) for key in keys)
+        given_up = [call.key for call in calls if call and not call.is_confirmed and not call.state.is_over]
+        self.settled += given_up
+        self.book.lose(given_up)
+        return len(given_up)
+
+
 class SteppedImports:
     """Imports nothing: tells what the test puts in, and waits for its word."""
 
@@ -386,10 +401,12 @@ class WindowServices:
     heard: ToldHeard = field(default_factory=ToldHeard)
     imports: SteppedImports = field(default_factory=SteppedImports)
     listening: OfferedListening = field(init=False)
+    settling: GivenUp = field(init=False)
     events: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.listening = OfferedListening(self.playback)
+        self.settling = GivenUp(self.book)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[WindowServices]:

@@ -122,9 +122,7 @@ def _duration_tip(call: Call, moment: Moment) -> str:
     if call.is_confirmed or call.state.is_over:
         return ""
     running = text.duration(call.running_s(moment.now))
-    return (
-        f"Its server is not watched: whether the call still goes on is not known. {running} since its start."
-    )
+    return f"{text.UNCONFIRMED} {running} since its start."
 
 
 def _duration_key(call: Call) -> float | None:

@@ -22,6 +22,11 @@ from recmon.ui.theme import Theme
 NOT_UNDERSTOOD = "the search cannot be understood"
 """Stands for the count while the search text is wrong; the rows are those of the search before."""
 
+SETTLE_TIP = (
+    "Take the call as over: it moves to Past, marked as a call whose end was not seen, without a duration. "
+    "If its server tells of it again, it comes back."
+)
+
 CORRECT_IT = "Correct it, or press Ctrl+Shift+F to clear it."
 
 
@@ -71,6 +76,7 @@ class CallPane(QWidget):
         call_selected(Call | None): show this call's details.
         play_requested(Call): play its recording.
         listen_requested(Call): listen to it while it goes on.
+        settle_requested(list[Call]): give up those of them that are unconfirmed.
         save_requested(Call): save its recording to a file that the user names.
         filter_requested(str): put this into the search field.
         query_failed(QueryError | None): the search text is wrong there, or right again.
@@ -81,6 +87,7 @@ class CallPane(QWidget):
     call_selected = Signal(object)
     play_requested = Signal(object)
     listen_requested = Signal(object)
+    settle_requested = Signal(object)
     save_requested = Signal(object)
     filter_requested = Signal(str)
     query_failed = Signal(object)
@@ -140,6 +147,10 @@ class CallPane(QWidget):
         if copied:
             QApplication.clipboard().setText(copied)
 
+    def doubtful(self) -> list[Call]:
+        """Return the selected calls of which nobody knows whether they go on."""
+        return [c for c in self.table.calls_selected() if not c.is_confirmed and not c.state.is_over]
+
     def filter_by(self, *, caller: bool) -> None:
         """Ask for the calls of the current row's caller or called party."""
         call = self.table.current_call()
@@ -187,6 +198,12 @@ class CallPane(QWidget):
             obstacle = self.why_not_listen(call)
             listen.setEnabled(not obstacle)
             listen.setToolTip(plain_tool_tip(obstacle))
+        doubtful = self.doubtful()
+        if doubtful:
+            words = "Settle this call" if len(doubtful) == 1 else f"Settle {len(doubtful):,} calls"
+            settle = menu.addAction(icons.icon("check", "quiet"), words)
+            settle.setToolTip(plain_tool_tip(SETTLE_TIP))
+            settle.triggered.connect(lambda: self.settle_requested.emit(doubtful))
         play = menu.addAction(icons.icon("play", "quiet"), "Play")
         play.triggered.connect(lambda: self.play_requested.emit(call))
         save = menu.addAction(icons.icon("save", "quiet"), "Save recording as…")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +45,8 @@ _SUFFIXES = frozenset(
     {".wav", ".mp3", ".ogg", ".opus", ".flac", ".m4a", ".mp4", ".mkv", ".avi", ".wmv", ".wma"}
 )
 """A file that the user named so keeps its name, whatever arrives."""
+
+NOTHING_TO_SETTLE = "Only a call that is unconfirmed can be settled."
 
 STILL_RUNNING = "The call is still going on. Its recording can be played after the end."
 
@@ -206,7 +208,7 @@ class Workplace(QWidget):
         if call.state.is_over:
             return "The call is over. Its recording can be played."
         if not call.is_confirmed:
-            return "Its server is not watched: whether the call still goes on is not known."
+            return text.UNCONFIRMED
         reason = self._services.listening.can_listen(call.key.server)
         return "" if reason is None else f"{reason[:1].upper()}{reason[1:].rstrip('.')}."
 
@@ -224,6 +226,19 @@ class Workplace(QWidget):
         self._notifier.mend(PLAYBACK_TASK)
         self.player.show_call(call)
         self._tasks.start(PLAYBACK_TASK, self._services.listening.listen(call))
+
+    def settle(self, calls: Sequence[Call]) -> None:
+        """Give up the unconfirmed ones among some calls, and say what became of them."""
+        count = self._services.settling.settle(call.key for call in calls)
+        if count:
+            words = "1 call was moved" if count == 1 else f"{count:,} calls were moved"
+            self._notifier.tell(
+                Notice(f"{words} to Past, as a call whose end was not seen.", topic="settled")
+                if count == 1
+                else Notice(f"{words} to Past, as calls whose end was not seen.", topic="settled")
+            )
+        else:
+            self._notifier.tell(Notice(NOTHING_TO_SETTLE, topic="settled"))
 
     def save_recording(self, call: Call | None) -> None:
         """Ask for a file and save a call's recording there."""
@@ -322,6 +337,7 @@ class Workplace(QWidget):
             pane.play_requested.connect(self.play)
             pane.save_requested.connect(self.save_recording)
             pane.listen_requested.connect(self.listen)
+            pane.settle_requested.connect(self.settle)
             pane.why_not_listen = self.why_not_listen
             pane.filter_requested.connect(self.filter_requested)
             pane.query_failed.connect(self.query_failed)

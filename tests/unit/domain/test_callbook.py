@@ -247,7 +247,7 @@ def test_calls_of_an_unwatched_server_are_unconfirmed_until_they_are_heard_of() 
     assert not book.mark_unconfirmed(EAST)
     change = book.apply(EAST, [updated("a")])
     assert [call.is_confirmed for call in change.updated] == [True]
-    change = book.lose_unconfirmed(EAST)
+    change = book.lose([CallKey(EAST, "b"), CallKey(EAST, "unknown")])
     assert [call.key.native_id for call in change.removed] == ["b"]
     assert {call.key.native_id for call in book.ongoing()} == {"a", "c"}
 
@@ -256,7 +256,7 @@ def test_lost_call_that_is_heard_of_again_appears_again() -> None:
     book = CallBook()
     book.apply(EAST, [started()])
     book.mark_unconfirmed(EAST)
-    book.lose_unconfirmed(EAST)
+    book.lose(call.key for call in book.ongoing())
     change = book.apply(EAST, [updated(caller=Party("4410"))])
     assert [call.state for call in change.added] == [CallState.CONNECTED]
     assert not change.updated
@@ -267,7 +267,7 @@ def test_lost_call_whose_end_is_told_after_all_is_ended() -> None:
     book = CallBook()
     book.apply(EAST, [started(started_at=STARTED)])
     book.mark_unconfirmed(EAST)
-    book.lose_unconfirmed(EAST)
+    book.lose(call.key for call in book.ongoing())
     change = book.apply(EAST, [ended(ended_at=ENDED)])
     assert [call.state for call in change.removed] == [CallState.ENDED]
     assert the_call(book).duration_s == 95

@@ -196,6 +196,12 @@ def server(*lines: str) -> str:
         ("version = 1\n[servers]\nname = 'a'", "2: servers must be tables, each begun with [[servers]]"),
         (server('vendor = "lvie"'), "4: server a: vendor lvie is not supported by this version of recmon"),
         (server("vendor = 1"), "4: server a: vendor must be text in quotes, and not empty"),
+        (
+            server('vendor = "live"', "longest_call_hours = 0"),
+            "5: server a: longest_call_hours must be a number from 0.25 to 168",
+        ),
+        (server('vendor = "live"', "longest_call_hours = true"), "5: server a: longest_call_hours must be"),
+        (server('vendor = "live"', 'longest_call_hours = "4"'), "5: server a: longest_call_hours must be"),
         (server('vendor = "live"', 'time_zone = ""'), "5: server a: time_zone must be text"),
         (
             server('vendor = "live"', 'time_zone = "../etc/passwd"'),
