@@ -16,9 +16,12 @@ from recmon.domain import lines
 from recmon.domain.callbook import REMEMBERED_FINISHED, CallBookChange
 from recmon.domain.calls import Call, CallKey, CallState, Party
 from recmon.domain.events import Unrecognised
+from recmon.domain.transcripts import Phrase, Side
 from recmon.logs import printable
+from recmon.services.hook_joining import RecordingNews
 from recmon.services.statuses import Gap, Heard, LinkState, ServerStatus
 from recmon.services.synchronisation import SyncState, SyncStatus
+from recmon.services.transcripts import TranscriptChange
 
 SYNC_TOLD_EVERY = 7
 """Days of a server's history, between two lines about it."""
@@ -46,6 +49,12 @@ class Printer(Protocol):
 
     def gap(self, gap: Gap) -> None:
         """A time without a watch on a server began or ended."""
+
+    def recording(self, news: RecordingNews) -> None:
+        """A server told of a recording by itself."""
+
+    def words(self, key: CallKey, phrase: Phrase) -> None:
+        """Something was said in a call."""
 
     def unrecognised(self, server: str, message: Unrecognised) -> None:
         """A server said something that was not understood."""
@@ -80,6 +89,9 @@ async def print_news(services: Services, printer: Printer, for_s: float | None) 
         services.book.changed.subscribe(printing(news.on_calls)),
         services.monitor.gap_changed.subscribe(printing(printer.gap)),
         services.monitor.heard.subscribe(printing(news.on_heard)),
+        services.hooks.intake.heard.subscribe(printing(news.on_heard)),
+        services.hooks.intake.recordings.subscribe(printing(printer.recording)),
+        services.transcripts.changed.subscribe(printing(news.on_words)),
     ]
     if sys.stderr.isatty():
         # For the person who looks on; what scripts read must not depend on it.
@@ -120,6 +132,10 @@ class _News:
                 self._over.popitem(last=False)
             what = "lost" if call.state is CallState.LOST else "ended"
             self._printer.call(what if first_time else "updated", call)
+
+    def on_words(self, change: TranscriptChange) -> None:
+        for phrase in change.told:
+            self._printer.words(change.key, phrase)
 
     def on_heard(self, heard: Heard) -> None:
         for event in heard.events:
@@ -173,7 +189,8 @@ class _JsonPrinter:
 
     def call(self, change: str, call: Call) -> None:
         print_object(lines.call_line(utc_now(), change, call))
-        if change == "ended":
+        # What a server tells of by itself has its own lines.
+        if change == "ended" and not call.told:
             for recording in call.recordings:
                 print_object(
                     lines.recording_line(utc_now(), recording.server, recording, "expected", call=call.key)
@@ -181,6 +198,12 @@ class _JsonPrinter:
 
     def gap(self, gap: Gap) -> None:
         print_object(lines.gap_line(utc_now(), gap.server, gap.begun, gap.ended))
+
+    def recording(self, news: RecordingNews) -> None:
+        print_object(lines.told_recording_line(utc_now(), news.server, news.told, call=news.key))
+
+    def words(self, key: CallKey, phrase: Phrase) -> None:
+        print_object(lines.transcript_line(utc_now(), key, phrase))
 
     def unrecognised(self, server: str, message: Unrecognised) -> None:
         print_object(
@@ -211,6 +234,15 @@ class _TextPrinter:
         else:
             length_s = (gap.ended - gap.begun).total_seconds()
             self._print(gap.server, "watched again", f"after {length_s:.0f} s; calls may be missing")
+
+    def recording(self, news: RecordingNews) -> None:
+        whose = "without a call" if news.key is None else f"of {news.key.native_id}"
+        self._print(news.server, "recording", f"{news.told.stage.value}, {whose}")
+
+    def words(self, key: CallKey, phrase: Phrase) -> None:
+        if phrase.is_final:
+            side = {Side.CALLER: "caller: ", Side.CALLEE: "called: ", None: ""}[phrase.side]
+            self._print(key.server, "said", f"{side}{phrase.text}")
 
     def unrecognised(self, server: str, message: Unrecognised) -> None:
         self._print(server, "unrecognised", f"{message.reason}: {message.excerpt}")

@@ -7,9 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
+from recmon.domain.calls import (
+    Call,
+    CallKey,
+    CallState,
+    Direction,
+    Party,
+    RecordingRef,
+    ServerId,
+    ToldRecording,
+)
 from recmon.domain.cdr import CdrRecord
 from recmon.domain.conditions import storable
+from recmon.domain.transcripts import Phrase
 
 FORMULA_STARTS = ("=", "+", "-", "@")
 """What begins a formula for a spreadsheet."""
@@ -49,6 +59,8 @@ def call_object(call: Call) -> dict[str, Any]:
         "cdr": dict(call.cdr.fields),
         "confirmed": call.is_confirmed,
         "approximate": call.is_approximate,
+        "reconstructed": call.is_reconstructed,
+        "transcript": call.has_transcript,
         "received_at": _optional_time(call.received_at),
     }
 
@@ -91,6 +103,7 @@ def parse_call_object(values: Mapping[str, Any]) -> Call:
         start_seen=_flag(values, "start_seen", True),
         is_confirmed=_flag(values, "confirmed", True),
         is_approximate=_flag(values, "approximate", False),
+        is_reconstructed=_flag(values, "reconstructed", False),
         recordings=tuple(_recordings(values, ServerId(server))),
         tags=tuple(_tags(values)),
         cdr=_cdr(values),
@@ -147,6 +160,33 @@ def recording_line(
     place = {"server": recording.server, "locator": recording.locator}
     further = {"call_id": str(call) if call else None, "recording": place, "state": state}
     return _line(at, server, "recording", further)
+
+
+def told_recording_line(
+    at: datetime, server: str, told: ToldRecording, *, call: CallKey | None
+) -> dict[str, Any]:
+    """Return what a server told of a recording; `call_id` is null while nothing tells whose it is."""
+    further = {
+        "call_id": str(call) if call else None,
+        "recording": {"server": server, "locator": told.locator},
+        "state": told.stage.value,
+        "recording_id": told.recording_id,
+        "duration_s": told.duration_s,
+        "reason": told.reason,
+    }
+    return _line(at, server, "recording", further)
+
+
+def transcript_line(at: datetime, call: CallKey, phrase: Phrase) -> dict[str, Any]:
+    """Return words of a call; `side` is whose they are, or null where nothing tells."""
+    further = {
+        "call_id": str(call),
+        "side": None if phrase.side is None else phrase.side.value,
+        "text": phrase.text,
+        "final": phrase.is_final,
+        "confidence": phrase.confidence,
+    }
+    return _line(at, call.server, "transcript", further)
 
 
 def gap_line(at: datetime, server: str, begun: datetime, ended: datetime | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from recmon.domain.callbook import CallBook
 from recmon.domain.calls import (
@@ -37,6 +37,9 @@ from recmon.domain.transcripts import Phrase
 from recmon.domain.unattached import UnattachedRecording
 from recmon.store.transcripts import TranscriptPlace
 from recmon.vendors.hooks import HookEvent
+
+LONGEST_CALL_S = 7 * 24 * 3600.0
+"""A longer duration is not used to reckon when a call began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,10 @@ class CallJoining:
     def _reconstruct(self, native_id: str, event: RecordingTold, run: str, joined: Joined) -> None:
         """Make a call of which nothing but a recording tells."""
         facts = event.facts
+        if event.duration_s is not None and not (facts.started_at or facts.ended_at):
+            # Receipt less duration, as a server's word for neither time would be worth more.
+            begun = event.at - timedelta(seconds=min(event.duration_s, LONGEST_CALL_S))
+            facts = replace(facts, started_at=begun, ended_at=event.at, is_approximate=True)
         call = Call(
             self._key(native_id),
             CallState.ENDED,
@@ -262,6 +269,7 @@ class CallJoining:
             event.at,
             facts.cause,
             start_seen=False,
+            is_approximate=facts.is_approximate,
             is_reconstructed=True,
             cdr=facts.cdr,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import socket
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,10 +19,12 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from recmon.simulators.ccfs import CcfsSimulator
 from recmon.simulators.certificates import Certificate
 from recmon.simulators.conversations import recording
+from recmon.simulators.hook_sender import HookProvider
 from recmon.simulators.scenario import Scenario, ScriptedCall
 from recmon.simulators.verba import VerbaSimulator, cdr_fields
 from recmon.simulators.verba_http import Account, VerbaHttpSimulator
@@ -59,10 +62,19 @@ class Farm:
         scenario: which calls there are.
         folder: for the certificate, the secrets and the list of past calls; only the owner may read it.
         port_base: the archive's port; the recorder APIs follow, then the HTTP interfaces of the same
-            servers; 0 lets the system choose.
+            servers, then the port on which the program is to listen for web hooks; 0 lets the system choose.
+        providers: those that send web hooks to the program.
     """
 
-    def __init__(self, scenario: Scenario, folder: Path, *, port_base: int = 0) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        folder: Path,
+        *,
+        port_base: int = 0,
+        providers: Sequence[HookProvider] = (),
+    ) -> None:
+        self._providers = providers
         self._scenario = scenario
         self._folder = folder
         self._calls: dict[str, ScriptedCall] = {}
@@ -97,6 +109,7 @@ class Farm:
             )
             for index, name in enumerate(scenario.servers)
         }
+        self._listener_port = first_port + len(scenario.servers) if port_base else _free_port()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Mapping[str, Any]]:
@@ -107,9 +120,14 @@ class Farm:
                 await stack.enter_async_context(recorder)
             for interface in self._interfaces.values():
                 await stack.enter_async_context(interface)
+            for provider in self._providers:
+                await stack.enter_async_context(provider)
             announcement = self._announce()
             group = await stack.enter_async_context(asyncio.TaskGroup())
             playing = [group.create_task(self._play(name)) for name in self._recorders]
+            playing += [
+                group.create_task(provider.run(self._address(provider))) for provider in self._providers
+            ]
             try:
                 yield announcement
             finally:
@@ -217,11 +235,21 @@ class Farm:
             "ca_file": str(ca_file),
             "fingerprint": self._certificate.fingerprint,
         }
+        callers = [
+            {**provider.announcement(), "name": provider.name, "hook_address": self._address(provider)}
+            for provider in self._providers
+        ]
+        tables = [provider.settings(self._keep_secret) for provider in self._providers]
+        listener = f"[listener]\nport = {self._listener_port}\n" if tables else ""
         return {
-            "servers": [*servers, archive],
+            "servers": [*servers, archive, *callers],
             "past_calls_file": str(past_calls),
-            "settings": _settings_text(servers, archive),
+            "settings": "\n".join(filter(None, [_settings_text(servers, archive), *tables, listener])),
         }
+
+    def _address(self, provider: HookProvider) -> str:
+        server, secret = quote(provider.name, safe=""), quote(provider.hook_secret, safe="")
+        return f"http://127.0.0.1:{self._listener_port}/hooks/{server}/{secret}"
 
     def _announce_interface(self, name: str) -> dict[str, str]:
         account = self._accounts[name]
@@ -249,6 +277,14 @@ class Farm:
                 self._note(call, ended=True)
                 lines.append(json.dumps(_call_object(call), ensure_ascii=False))
         return "\n".join(lines) + "\n"
+
+
+def _free_port() -> int:
+    """Return a port that nobody uses now, for the program to listen on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _now() -> datetime:

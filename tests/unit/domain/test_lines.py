@@ -54,7 +54,8 @@ def test_a_call_is_written_as_the_contract_says() -> None:
         '"duration_s": 1.5, "cause": "busy", "start_seen": true, '
         '"recordings": [{"server": "archive", "locator": "path:x"}], "tags": ["done"], '
         '"cdr": {"z": "1", "a": ""}, '
-        '"confirmed": true, "approximate": false, "received_at": "2026-11-21T07:00:00.000Z"}'
+        '"confirmed": true, "approximate": false, "reconstructed": false, "transcript": false, '
+        '"received_at": "2026-11-21T07:00:00.000Z"}'
     )
 
 
