@@ -185,6 +185,22 @@ class RequestRefused(ProtocolError):
         self.code = code
 
 
+class AnswerNotReady(RecmonError):
+    """A server works on an answer that takes it a while; ask again then.
+
+    Attributes:
+        detail: what it works on.
+        retry_after_s: how long to wait before asking again.
+    """
+
+    retryable = True
+
+    def __init__(self, detail: str, *, retry_after_s: float) -> None:
+        super().__init__(f"{detail}; asked again in {retry_after_s:.0f} s")
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
 # Recordings
 
 

@@ -22,7 +22,9 @@ from recmon.domain.callbook import CallBook
 from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
 from recmon.domain.events import CallEnded, CallFacts
 from recmon.errors import (
+    AnswerNotReady,
     AuthenticationFailed,
+    DownloadPostponed,
     MessageTooLong,
     RecmonError,
     SettingsError,
@@ -34,7 +36,7 @@ from recmon.services.queries import HistoryQueries
 from recmon.services.statuses import Gap
 from recmon.store.database import Connection, Database
 from recmon.store.synchronisation import ResumePoint, SynchronisationStore, TimeSpan, missing
-from recmon.vendors.base import CallPage, HistoryFlows, Now, TimeWindow
+from recmon.vendors.base import CallPage, CostlyHistory, HistoryFlows, Now, TimeWindow
 
 REPEAT_S = 300.0
 """A server that is up to date is asked again so often."""
@@ -49,6 +51,9 @@ CLOCK_SLACK = timedelta(minutes=15)
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 300.0
 """Waits after failures grow from the first to the longest."""
+
+LONGEST_ASKED_WAIT_S = 3600.0
+"""A server may ask to be left alone this long, and no longer."""
 
 SHORTEST_WINDOW = timedelta(minutes=1)
 """A search whose answer is too long is cut in two, down to this."""
@@ -82,7 +87,8 @@ class SyncStatus:
         calls: calls that the server told of in this round.
         new: of them, calls that were not stored before.
         error: why it does not go on.
-        next_at: when the server is asked again by itself.
+        next_at: when the server is asked again by itself; while the history is brought, when it is asked
+            for what it still works on.
         reached: the history is complete from here to now; None while that is not known.
     """
 
@@ -217,7 +223,7 @@ class _ServerSync:
                     return
                 self._show(SyncStatus(self._server, SyncState.RUNNING, reached=self._reached))
                 await self._bring(flows)
-                state, error, wait_s = SyncState.CURRENT, None, self._shared.repeat_s
+                state, error, wait_s = SyncState.CURRENT, None, self._repeat_s(flows)
                 self._wait_s = FIRST_WAIT_S
             except RecmonError as failure:
                 _log.info("the history of %s was not brought: %s", self._server, failure)
@@ -230,13 +236,20 @@ class _ServerSync:
                 state, error, wait_s = self._failed(UnexpectedMessage(detail))
             await self._pause(state, error, wait_s)
 
+    def _repeat_s(self, flows: HistoryFlows) -> float:
+        own_s = flows.repeat_s if isinstance(flows, CostlyHistory) else 0.0
+        return max(own_s, self._shared.repeat_s)
+
     def _failed(self, error: RecmonError) -> tuple[SyncState, RecmonError, float | None]:
         if isinstance(error, AuthenticationFailed | SettingsError):
             # Only somebody's action helps; every further login might lock the account.
             self._is_refused = True
             return SyncState.FAILED, error, None
         longest_s, self._wait_s = self._wait_s, min(LONGEST_WAIT_S, 2 * self._wait_s)
-        return SyncState.WAITING, error, self._shared.random.uniform(longest_s / 2, longest_s)
+        wait_s = self._shared.random.uniform(longest_s / 2, longest_s)
+        if isinstance(error, DownloadPostponed) and error.retry_after_s is not None:
+            wait_s = max(wait_s, min(error.retry_after_s, LONGEST_ASKED_WAIT_S))
+        return SyncState.WAITING, error, wait_s
 
     async def _pause(self, state: SyncState, error: RecmonError | None, wait_s: float | None) -> None:
         next_at = None if wait_s is None else self._shared.now() + timedelta(seconds=wait_s)
@@ -302,9 +315,16 @@ class _ServerSync:
         )
 
     async def _page(self, window: TimeWindow, first_row: int, known: set[str]) -> CallPage:
-        return await self._shared.queries.run(
-            self._server, lambda flows: flows.search_page(window, first_row, self._shared.now, known)
-        )
+        while True:
+            try:
+                return await self._shared.queries.run(
+                    self._server, lambda flows: flows.search_page(window, first_row, self._shared.now, known)
+                )
+            except AnswerNotReady as pending:
+                # Within the round: a new one would begin with the newest calls, and so ask for them again.
+                self._change(next_at=self._shared.now() + timedelta(seconds=pending.retry_after_s))
+                await asyncio.sleep(pending.retry_after_s)
+                self._change(next_at=None)
 
     async def _take(self, flows: HistoryFlows, page: Sequence[CallFacts]) -> None:
         # A call that goes on is the link's business; it comes again when it is over.

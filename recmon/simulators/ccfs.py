@@ -1,4 +1,4 @@
-"""A simulated CC-FS file service over HTTPS.
+"""A simulated CC-FS file service over HTTPS, and its sister CC-CMS at the same address.
 
 It reads the signature rules with its own code and shares none with the client. What it does where the
 protocol notes know nothing (ccfs.md, the rows marked unknown) is an assumption and proves nothing about real
@@ -8,98 +8,35 @@ servers.
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import zipfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
-from enum import Enum
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from recmon.simulators import ccfs_cms, ccfs_operations
 from recmon.simulators.ccfs_access import AccessCheck, ReceivedRequest
+from recmon.simulators.ccfs_calls import Refused, Site, SiteCall
+from recmon.simulators.ccfs_cms import MonitoringAnswers
+from recmon.simulators.ccfs_faults import BodyFault, CcfsFaults
+from recmon.simulators.ccfs_operations import Operations
+from recmon.simulators.ccfs_sending import FileSender
+from recmon.simulators.ccfs_storage import ObjectStorage
 from recmon.simulators.certificates import Certificate
 
-DOWNLOAD_FILE = "/CCFS/resource/ccfs/ivr/downloadFile"
-DOWNLOAD_RECORD = "/CCFS/resource/ccfs/downloadRecord"
+__all__ = ["BodyFault", "CcfsFaults", "CcfsSimulator"]
+
 REQUESTS_KEPT = 1000
-_PIECE = 64 * 1024
 _STOP_S = 0.2
 
 
-class BodyFault(Enum):
-    """What is wrong with the bodies of files."""
-
-    NONE = "none"
-    EMPTY = "an empty file"
-    CUT = "the connection ends in the middle of the declared length"
-    CHUNKED = "chunks instead of a length; nothing is missing"
-    CHUNKED_CUT = "chunks without an end"
-    NO_LENGTH = "neither a length nor chunks; the connection's end is the file's end"
-    NO_LENGTH_CUT = "the same, in the middle of the file"
-    LENGTH_TOO_BIG = "a length beyond the file's end"
-    LENGTH_TOO_SMALL = "a length before the file's end, and more bytes behind it"
-    LENGTH_TWICE = "two lengths that contradict each other"
-    LENGTH_NEGATIVE = "a length below zero"
-
-
-@dataclass(slots=True)
-class CcfsFaults:
-    """How the simulator misbehaves; may be changed while it runs.
-
-    Attributes:
-        body: what is wrong with the bodies of files.
-        rate_bytes_s: bytes of a file sent per second; None: as fast as they are taken.
-        stall_after: bytes of a file after which nothing more is sent; None: never.
-        first_byte_after_s: wait before the answer begins.
-        page_status: answer with a web page and this status instead of anything else, as a firewall would.
-        result_code: answer every download with this result code.
-        postpone: answer so many downloads with the flow-control code first; counts down.
-        result_data: what errors carry as `resultData`; `...` leaves it out.
-        label_as_octets: label errors as `application/octet-stream`.
-        deprecated_response: put the outcome of errors into the deprecated `response` object only.
-        number_codes: write result codes as numbers.
-        spaced_keys: put white space around the keys of errors.
-        empty_query_line: expect the line of an empty query in the signed text.
-        clock_offset_s: the server's clock minus the true time.
-        skew_limit_s: largest difference between a signature's time and the server's clock; None: any.
-        lock_after: wrong signatures from one address until it is locked.
-    """
-
-    body: BodyFault = BodyFault.NONE
-    rate_bytes_s: float | None = None
-    stall_after: int | None = None
-    first_byte_after_s: float = 0.0
-    page_status: int | None = None
-    result_code: str | None = None
-    postpone: int = 0
-    result_data: Any = ""
-    label_as_octets: bool = False
-    deprecated_response: bool = False
-    number_codes: bool = False
-    spaced_keys: bool = False
-    empty_query_line: bool = False
-    clock_offset_s: float = 0.0
-    skew_limit_s: float | None = 300.0
-    lock_after: int = 5
-
-
-class _Refused(Exception):
-    """A result code is the answer."""
-
-    def __init__(self, code: str, description: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.description = description
-
-
 class CcfsSimulator:
-    """An HTTPS server for `ivr/downloadFile` and `downloadRecord`; an async context manager.
+    """An HTTPS server for all reading operations; an async context manager.
 
     Args:
         certificate: what it shows.
@@ -108,6 +45,9 @@ class CcfsSimulator:
         find: returns the file at a path, or None; called in a worker thread.
         list_folder: returns the full paths of the files in a folder.
         files_of_call: returns the full paths of the recordings of a call id.
+        calls: returns all calls that the site knows, those that go on too.
+        zone: the tenant's.
+        storage: where its links to object storage lead; None: it has none.
         host: address to listen on.
         port: port to listen on; 0 lets the system choose.
         faults: how it misbehaves.
@@ -122,6 +62,9 @@ class CcfsSimulator:
         list_folder: Callable[[str], Sequence[str]],
         files_of_call: Callable[[str], Sequence[str]] = lambda call_id: (),
         *,
+        calls: Callable[[], Sequence[SiteCall]] = lambda: (),
+        zone: tzinfo = UTC,
+        storage: ObjectStorage | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         faults: CcfsFaults | None = None,
@@ -129,12 +72,12 @@ class CcfsSimulator:
         self.faults = faults or CcfsFaults()
         self.requests: deque[ReceivedRequest] = deque(maxlen=REQUESTS_KEPT)
         self.request_count = 0
-        self.sent_bytes = 0
+        site = Site(find, list_folder, files_of_call, calls, zone)
         self._certificate = certificate
         self._access = AccessCheck(access_key, secret_key)
-        self._find = find
-        self._list_folder = list_folder
-        self._files_of_call = files_of_call
+        self._operations = Operations(site, self.faults, storage)
+        self._monitoring = MonitoringAnswers(site)
+        self._sender = FileSender(self.faults, self._date)
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -177,11 +120,14 @@ class CcfsSimulator:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"https://{host}:{self._port}"
 
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes of files sent so far."""
+        return self._sender.sent_bytes
+
     def unlock(self) -> None:
         """Forget all wrong signatures."""
         self._access.unlock()
-
-    # Answers
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -198,117 +144,31 @@ class CcfsSimulator:
             await asyncio.sleep(self.faults.first_byte_after_s)
         if self.faults.page_status is not None:
             return self._page(self.faults.page_status)
+        path, _, text = received.target.partition("?")
+        query = dict(parse_qsl(text, keep_blank_values=True))
+        try:
+            if path == ccfs_operations.PLAY:
+                return await self._sender.send(request, await self._operations.played(query, self._now()))
+            status, message = self._check(request.remote or "", received)
+            if status != 200:
+                return self._denied(status, message, received)
+            if path in ccfs_operations.OPERATIONS and request.method == "POST":
+                content = await self._operations.answer(path, query, body, self._now())
+                if isinstance(content, bytes):
+                    return await self._sender.send(request, content)
+                return self._reply({"resultCode": "0", "resultDesc": "success", "resultData": content})
+            if path.startswith(ccfs_cms.PREFIX) and request.method == "POST":
+                return self._reply(self._monitoring.answer(path, body))
+        except Refused as refused:
+            return self._error(refused.code, refused.description)
+        return self._page(405 if path in ccfs_operations.OPERATIONS else 404)
+
+    def _check(self, peer: str, received: ReceivedRequest) -> tuple[int, str]:
         self._access.empty_query_line = self.faults.empty_query_line
         self._access.skew_limit_s = self.faults.skew_limit_s
         self._access.lock_after = self.faults.lock_after
-        status, message = self._access.check(request.remote or "", received, self._now())
-        if status != 200:
-            return self._denied(status, message, received)
-        path = received.target.partition("?")[0]
-        if path not in (DOWNLOAD_FILE, DOWNLOAD_RECORD):
-            return self._page(404)
-        if request.method != "POST":
-            return self._page(405)
-        try:
-            content = await self._content(path, body)
-        except _Refused as refused:
-            return self._error(refused.code, refused.description)
-        return await self._send(request, content)
-
-    async def _content(self, operation: str, body: bytes) -> bytes:
-        message = _message(body)
-        if self.faults.postpone > 0:
-            self.faults.postpone -= 1
-            raise _Refused("0300008", "download flow control")
-        if self.faults.result_code is not None:
-            raise _Refused(self.faults.result_code, "as configured")
-        if operation == DOWNLOAD_RECORD:
-            return await self._record_content(message)
-        path = _text(message, "filePath")
-        # ccfs.md 4.1: the table says integer, the sample sends a text
-        if message.get("mode") in (1, "1"):
-            files = self._list_folder(path)
-            if not files:
-                raise _Refused("0300011", "the folder holds no file")
-            if len(files) > 1:
-                raise _Refused("0300004", "the folder holds several files")
-            path = files[0]
-        return await self._file(path)
-
-    async def _record_content(self, message: Mapping[str, Any]) -> bytes:
-        if "callId" not in message:
-            return await self._file(_text(message, "fileName", 225))
-        files = self._files_of_call(_text(message, "callId", 25))
-        if not files:
-            raise _Refused("0300012", "no data found")
-        if len(files) == 1:
-            return await self._file(files[0])
-        # ccfs.md 4.2: several recordings for the call come as a ZIP
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as entries:
-            for path in files:
-                entries.writestr(path.rpartition("/")[2], await self._file(path))
-        return archive.getvalue()
-
-    async def _file(self, path: str) -> bytes:
-        content = await asyncio.to_thread(self._find, path)
-        if content is None:
-            raise _Refused("0300011", "the file does not exist")
-        return content
-
-    # Sending
-
-    async def _send(self, request: web.Request, content: bytes) -> web.StreamResponse:
-        fault = self.faults.body
-        if fault is BodyFault.EMPTY:
-            content = b""
-        raw = _RAW_LENGTHS.get(fault)
-        if raw is not None:
-            lengths, share = raw
-            return self._send_raw(request, [length + len(content) for length in lengths], content, share)
-        response = web.StreamResponse(headers=self._headers("Application/Octet-stream;charset=UTF-8"))
-        if fault in (BodyFault.CHUNKED, BodyFault.CHUNKED_CUT):
-            response.enable_chunked_encoding()
-        else:
-            response.content_length = len(content)
-        await response.prepare(request)
-        is_cut = fault in (BodyFault.CUT, BodyFault.CHUNKED_CUT)
-        await self._send_body(response, content[: len(content) // 2] if is_cut else content)
-        if is_cut and request.transport is not None:
-            request.transport.close()
-        return response
-
-    async def _send_body(self, response: web.StreamResponse, content: bytes) -> None:
-        rate = self.faults.rate_bytes_s
-        piece = _PIECE if rate is None else max(1, min(_PIECE, int(rate / 20)))
-        clock = asyncio.get_running_loop().time
-        begun = clock()
-        view = memoryview(content)
-        for offset in range(0, len(view), piece):
-            part = view[offset : offset + piece]
-            stall_after = self.faults.stall_after
-            if stall_after is not None and offset + len(part) > stall_after:
-                await self._write(response, part[: max(0, stall_after - offset)])
-                await asyncio.Event().wait()
-            await self._write(response, part)
-            if rate is not None:
-                await asyncio.sleep(max(0.0, begun + (offset + len(part)) / rate - clock()))
-
-    async def _write(self, response: web.StreamResponse, part: memoryview) -> None:
-        await response.write(part)
-        self.sent_bytes += len(part)
-
-    def _send_raw(
-        self, request: web.Request, lengths: Sequence[int], content: bytes, share: float
-    ) -> web.StreamResponse:
-        """Write a response that the HTTP library would not let out, and close."""
-        lines = ["HTTP/1.1 200 OK", "Content-Type: Application/Octet-stream;charset=UTF-8"]
-        lines += [f"Content-Length: {length}" for length in lengths]
-        head = "\r\n".join([*lines, f"Date: {self._date()}", "Connection: close", "", ""])
-        if request.transport is not None:
-            request.transport.write(head.encode("ascii") + content[: int(len(content) * share)])
-            request.transport.close()
-        return web.Response()
+        self._access.required_headers = self.faults.required_headers
+        return self._access.check(peer, received, self._now())
 
     def _error(self, code: str, description: str) -> web.Response:
         faults = self.faults
@@ -326,6 +186,10 @@ class CcfsSimulator:
         kind = "application/octet-stream" if faults.label_as_octets else "application/json;charset=UTF-8"
         return web.Response(body=json.dumps(reply).encode(), headers=self._headers(kind))
 
+    def _reply(self, reply: Mapping[str, Any]) -> web.Response:
+        headers = self._headers("application/json;charset=UTF-8")
+        return web.Response(body=json.dumps(reply, ensure_ascii=False).encode(), headers=headers)
+
     def _denied(self, status: int, message: str, received: ReceivedRequest) -> web.Response:
         # the body of ccfs.md 6
         reply = {
@@ -340,7 +204,10 @@ class CcfsSimulator:
 
     def _page(self, status: int) -> web.Response:
         page = f"<!DOCTYPE html>\n<html><head><title>{status}</title></head><body>{status}</body></html>\n"
-        return web.Response(status=status, body=page.encode(), headers=self._headers("text/html"))
+        headers = self._headers("text/html")
+        if self.faults.retry_after:
+            headers["Retry-After"] = self.faults.retry_after
+        return web.Response(status=status, body=page.encode(), headers=headers)
 
     def _headers(self, content_type: str) -> dict[str, str]:
         return {"Content-Type": content_type, "Date": self._date()}
@@ -350,42 +217,3 @@ class CcfsSimulator:
 
     def _now(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=self.faults.clock_offset_s)
-
-
-# Lengths to declare, as differences from the true one, and the share of the file that is sent.
-_RAW_LENGTHS: dict[BodyFault, tuple[tuple[int, ...], float]] = {
-    BodyFault.NO_LENGTH: ((), 1.0),
-    BodyFault.NO_LENGTH_CUT: ((), 0.5),
-    BodyFault.LENGTH_TOO_BIG: ((1000,), 1.0),
-    BodyFault.LENGTH_TOO_SMALL: ((-1000,), 1.0),
-    BodyFault.LENGTH_TWICE: ((0, -1000), 1.0),
-    BodyFault.LENGTH_NEGATIVE: ((-(10**12),), 1.0),
-}
-
-
-def _message(body: bytes) -> Mapping[str, Any]:
-    """Return the parameters of a request (ccfs.md 3)."""
-    try:
-        request = json.loads(body.decode())
-    except ValueError:
-        raise _Refused("0300007", "the body is not JSON") from None
-    envelope = request.get("request") if isinstance(request, dict) else None
-    if not isinstance(envelope, dict) or envelope.get("version") != "2.0":
-        raise _Refused("0300006", "wrong version")
-    message = request.get("msgBody")
-    if not isinstance(message, dict):
-        raise _Refused("0300007", "msgBody is missing")
-    return message
-
-
-def _text(message: Mapping[str, Any], name: str, limit: int | None = None) -> str:
-    value = message.get(name)
-    if value is None:
-        raise _Refused("0300001", f"{name} is null")
-    if value == "":
-        raise _Refused("0300002", f"{name} is empty")
-    if not isinstance(value, str) or ".." in value.split("/"):
-        raise _Refused("0300004", f"{name} has a wrong form")
-    if limit is not None and len(value) > limit:
-        raise _Refused("0300003", f"{name} is too long")
-    return value

@@ -37,12 +37,14 @@ class AccessCheck:
         empty_query_line: expect the line of an empty query in the signed text.
         skew_limit_s: largest difference between a signature's time and the server's clock; None: any.
         lock_after: wrong signatures from one address until it is locked.
+        required_headers: what a signature must cover, no more and no fewer; empty: anything with `host`.
     """
 
     def __init__(self, access_key: str, secret_key: str) -> None:
         self.empty_query_line = False
         self.skew_limit_s: float | None = None
         self.lock_after = 5
+        self.required_headers: tuple[str, ...] = ()
         self._access_key = access_key
         self._secret_key = secret_key
         self._failures: Counter[str] = Counter()
@@ -83,6 +85,8 @@ class AccessCheck:
         signed = names.split(";")
         if "host" not in signed or "authorization" in signed or signed != sorted(set(signed)):
             return "the signed headers are wrong"
+        if self.required_headers and signed != sorted(self.required_headers):
+            return "other headers must be signed"
         if any(name not in received.headers for name in signed):
             return "a signed header is missing"
         key = _digest(self._secret_key, f"auth-v2/{access_key}/{stamp}/{names}")

@@ -175,6 +175,10 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"The server refused our request: {e.detail} (code {e.code}).",
         "Ask the server's administrator what this code means there.",
     ),
+    errors.AnswerNotReady: lambda e: (
+        f"The answer is not there yet: {e.detail}.",
+        "The server is asked again by itself.",
+    ),
     errors.RecordingError: lambda e: (f"The recording cannot be had: {e.reason}.", "Try again."),
     errors.RecordingMissing: lambda e: (
         f"There is no recording to play: {e.reason}.",

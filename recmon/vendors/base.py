@@ -195,7 +195,8 @@ class HistoryFlows(Protocol):
     """How a server is asked about its calls over HTTP.
 
     All conversations raise AuthenticationFailed when the server refuses our credentials, RequestRefused when
-    it answers with another error, and MalformedMessage when the answer cannot be read.
+    it answers with another error, and MalformedMessage when the answer cannot be read. A search may raise
+    AnswerNotReady: the server works on it, and the same question is to be asked again then.
     """
 
     @property
@@ -247,6 +248,15 @@ class HistoryFlows(Protocol):
         Raises:
             RecordingMissing: it knows no such call.
         """
+
+
+@runtime_checkable
+class CostlyHistory(Protocol):
+    """What `HistoryFlows` have besides, where every search is work for the server."""
+
+    @property
+    def repeat_s(self) -> float:
+        """How long at least the newest calls are not asked for again."""
 
 
 ArchiveReader = Callable[[bytes, tzinfo], tuple[CallFacts, ...]]

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from recmon.domain.calls import Call
-from recmon.domain.cdr import CdrField, CdrSection
+from recmon.domain.cdr import CdrSection
 from recmon.domain.legs import Leg
 from recmon.vendors.base import ArchiveReader, CheckedPlace, EventSource, HistoryFlows, RecordingFlows, Reveal
 from recmon.vendors.hooks import HookParser
+from recmon.vendors.huawei_ccfs.bills import BillFlows
 from recmon.vendors.huawei_ccfs.checks import checked_places
 from recmon.vendors.huawei_ccfs.flows import CcfsFlows
 from recmon.vendors.huawei_ccfs.options import CcfsOptions
+from recmon.vendors.huawei_ccfs.records import default_locator, describe
 
 
 class CcfsAdapter:
@@ -39,8 +41,14 @@ class CcfsAdapter:
     def history_flows(
         self, options: CcfsOptions, server: str, zone: tzinfo, reveal: Reveal
     ) -> HistoryFlows | None:
-        """Return None: CC-FS knows files, not calls."""
-        return None
+        """Return how to have files of past calls built, or None where the settings do not ask for them.
+
+        Raises:
+            SecretMissing: the secret is not where the settings say.
+        """
+        if options.history_days == 0:
+            return None
+        return BillFlows(options, server, reveal(options.secret_key), zone)
 
     def checked_places(
         self, options: CcfsOptions, server: str, zone: tzinfo, reveal: Reveal, path: str | None
@@ -62,17 +70,15 @@ class CcfsAdapter:
         return None
 
     def default_recording(self, options: CcfsOptions, call: Call) -> str | None:
-        """Return None: where calls lie is each site's own choice."""
-        return None
+        """Return the place of a call that this vendor told of: by its index entry, else by its call id."""
+        return default_locator(call)
 
     def leg_of(self, call: Call) -> Leg | None:
-        """Return None: CC-FS tells of no calls."""
+        """Return None: all legs of a call stand in its one record."""
         return None
 
     def describe(self, call: Call) -> Sequence[CdrSection]:
-        """Return the raw fields of an imported call as they are; CC-FS itself tells of no calls."""
-        fields = tuple(CdrField(name, name, value, value) for name, value in call.cdr.fields)
-        return (CdrSection("Fields", fields),) if fields else ()
+        return describe(call)
 
 
 ADAPTER = CcfsAdapter()

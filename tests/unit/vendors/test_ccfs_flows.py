@@ -331,7 +331,8 @@ def test_the_adapter_has_the_shape_of_an_adapter() -> None:
         CcfsOptions,
     )
     assert adapter.event_source(None, UTC) is None
-    assert adapter.history_flows(None, "archive", UTC, lambda reference: Secret("")) is None
+    options = CcfsOptions("https://ccfs.example.test", "demo-ak-01", SecretRef("env", "KEY"))
+    assert adapter.history_flows(options, "archive", UTC, lambda reference: Secret("")) is None
     assert flows(parallel_downloads=3).parallel_downloads == 3
     assert flows(fingerprint="sha256:" + "0" * 64).tls.fingerprint == "sha256:" + "0" * 64
 
