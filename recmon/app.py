@@ -22,6 +22,7 @@ from recmon.services.archives import Archives
 from recmon.services.check import CheckService
 from recmon.services.details import CallDetails
 from recmon.services.downloads import DownloadService
+from recmon.services.health import HealthService
 from recmon.services.heard import HeardService
 from recmon.services.history import HistoryService
 from recmon.services.hooks import HookedServer, HookService
@@ -33,6 +34,7 @@ from recmon.services.notes import NoteService
 from recmon.services.playback import PlaybackService
 from recmon.services.queries import HistoryQueries
 from recmon.services.reconciling import ongoing_lister
+from recmon.services.recordings import StoredRecordings
 from recmon.services.server_watch import WatchedServer
 from recmon.services.silent_calls import CallLimits, SettlingService, SilentCalls
 from recmon.services.synchronisation import HistorySync
@@ -65,6 +67,7 @@ class Services:
     markers: MarkerService
     notes: NoteService
     heard: HeardService
+    health: HealthService
     hooks: HookService
     transcripts: TranscriptService
     settling: SettlingService
@@ -129,6 +132,9 @@ async def open_services(
         playback = await stack.enter_async_context(PlaybackService(downloads, SoundDeviceOutput()))
         notes = await stack.enter_async_context(NoteService(database, user, now))
         heard = await stack.enter_async_context(HeardService(database, playback, user, now))
+        health = await stack.enter_async_context(
+            HealthService(database, StoredRecordings(database), downloads.open_whole, history.find, now)
+        )
         listening = await stack.enter_async_context(
             ListeningService(sources, details.no_listening, playback, data_dir.recordings, now)
         )
@@ -188,6 +194,7 @@ async def open_services(
             MarkerService(queries, now),
             notes,
             heard,
+            health,
             hooks,
             transcripts,
             SettlingService(book, history, now),

@@ -5,6 +5,7 @@ Reads the whole file once, block by block; blocks the calling thread.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -39,11 +40,12 @@ SCRAMBLED_BITS = 7.9
 """Bits of information in a byte: ciphertext comes near 8, uncompressed sound stays well below."""
 
 
-def examine(file: GrowingFile) -> SoundFacts:
-    """Read a whole recording and return what it is.
+def examine(file: GrowingFile, is_stopped: Callable[[], bool] = lambda: False) -> SoundFacts | None:
+    """Read a whole recording and return what it is, or None where the work was stopped.
 
     Args:
         file: complete.
+        is_stopped: asked between blocks.
 
     Raises:
         RecmonError: the file itself cannot be read.
@@ -53,19 +55,23 @@ def examine(file: GrowingFile) -> SoundFacts:
         return SoundFacts(0)
     decoder = Decoder(file)
     try:
-        return _decoded(decoder, decoder.open(), file.received)
+        return _decoded(decoder, decoder.open(), file.received, is_stopped)
     except UnsupportedAudio as error:
         return _undecoded(head, file.received, str(error))
     finally:
         decoder.close()
 
 
-def _decoded(decoder: Decoder, info: AudioInfo, size: int) -> SoundFacts:
+def _decoded(
+    decoder: Decoder, info: AudioInfo, size: int, is_stopped: Callable[[], bool]
+) -> SoundFacts | None:
     gauge = _Gauge(info)
     obstacle = ""
     try:
         while len(block := decoder.read(BLOCK_FRAMES)):
             gauge.add(block)
+            if is_stopped():
+                return None
     except UnsupportedAudio as error:
         # What came before was sound.
         obstacle = str(error)

@@ -160,6 +160,13 @@ class Call:
             return None
         return (self.ended_at - self.started_at).total_seconds()
 
+    @property
+    def talk_s(self) -> float | None:
+        """Seconds from the answer to the end; None when either is unknown or they contradict each other."""
+        if self.answered_at is None or self.ended_at is None or self.ended_at < self.answered_at:
+            return None
+        return (self.ended_at - self.answered_at).total_seconds()
+
     def running_s(self, now: datetime) -> float | None:
         """Seconds that an ongoing call has lasted at `now`, never negative; None when its start is unknown.
 

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Protocol
 
 from recmon.domain.calls import Call, CallKey, CallState, Direction, Party
+from recmon.domain.health import HealthVerdict
 
 
 class TextField(Enum):
@@ -39,6 +40,9 @@ class Beside(Protocol):
     def heard_percent(self, key: CallKey) -> float:
         """Return how much of a call's recording was heard, from 0 to 100."""
 
+    def verdicts(self, key: CallKey) -> Sequence[HealthVerdict]:
+        """Return the verdicts on a call's recordings; none where none was judged."""
+
 
 class _NothingBeside:
     def note_texts(self, key: CallKey) -> Sequence[str]:
@@ -46,6 +50,9 @@ class _NothingBeside:
 
     def heard_percent(self, key: CallKey) -> float:
         return 0.0
+
+    def verdicts(self, key: CallKey) -> Sequence[HealthVerdict]:
+        return ()
 
 
 NOTHING_BESIDE: Beside = _NothingBeside()
@@ -209,6 +216,21 @@ class HeardIs:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthIs:
+    """A recording of a call was judged so.
+
+    Attributes:
+        verdicts: any of them; empty asks for calls of which no recording was judged.
+    """
+
+    verdicts: tuple[HealthVerdict, ...]
+
+    def matches(self, call: Call, beside: Beside = NOTHING_BESIDE) -> bool:
+        found = beside.verdicts(call.key)
+        return any(verdict in self.verdicts for verdict in found) if self.verdicts else not found
+
+
+@dataclass(frozen=True, slots=True)
 class HasTranscript:
     """Words of a call were told."""
 
@@ -242,6 +264,7 @@ Condition = (
     | HeardIs
     | HasTranscript
     | SaidIs
+    | HealthIs
 )
 """What can be asked of a call; `matches(call, beside)` answers for one in memory."""
 

@@ -24,6 +24,7 @@ from recmon.domain.conditions import (
     HasNote,
     HasRecording,
     HasTranscript,
+    HealthIs,
     HeardIs,
     SaidIs,
     StateIs,
@@ -32,6 +33,7 @@ from recmon.domain.conditions import (
     TimeIs,
     fold_text,
 )
+from recmon.domain.health import HealthVerdict
 from recmon.errors import QueryError
 
 T = TypeVar("T")
@@ -111,8 +113,12 @@ _HAS: dict[str, Condition] = {
     "note": HasNote(),
     "transcript": HasTranscript(),
 }
-_NOT_YET = ("health",)
-_WITH_COLON = (*_TEXT_FIELDS, "dir", "state", "after", "before", "on", "has", "text")
+_HEALTH = {verdict.value.replace(" ", "-"): (verdict,) for verdict in HealthVerdict} | {
+    "unsupported": (HealthVerdict.UNSUPPORTED,),
+    "bad": tuple(verdict for verdict in HealthVerdict if verdict.is_bad),
+    "unjudged": (),
+}
+_WITH_COLON = (*_TEXT_FIELDS, "dir", "state", "after", "before", "on", "has", "text", "health")
 _COMPARED = ("dur", "heard")
 _KEY = re.compile(r"([^\W\d_]+)(:|<=|>=|<|>|=)")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
@@ -230,6 +236,7 @@ class _TermReader:
             "state": lambda word, value: StateIs(_choose(_STATES, word, value)),
             "has": lambda word, value: _choose(_HAS, word, value),
             "text": lambda word, value: SaidIs(_text(TextField.ANY, word, value).pieces),
+            "health": lambda word, value: HealthIs(_choose(_HEALTH, word, value)),
             "after": lambda word, value: TimeIs(self._span(word, value)[0], None),
             "before": lambda word, value: TimeIs(None, self._span(word, value)[0]),
             "on": self._on,
@@ -242,8 +249,6 @@ class _TermReader:
     def _condition(self, word: _Word, value: _Value) -> Condition:
         if not word.key:
             return _text(TextField.ANY, word, value)
-        if word.key in _NOT_YET:
-            raise word.error(f'searching by "{word.key}" is not available in this version')
         if word.key == "dur":
             return _duration(word, value)
         if word.key == "heard":

@@ -230,6 +230,16 @@ class DownloadService:
         task.add_done_callback(lambda task: self._on_task_done(download, task))
         return download
 
+    async def open_whole(self, ref: RecordingRef) -> GrowingFile:
+        """Return the complete file of a recording, fetching it first where needed.
+
+        Raises:
+            RecmonError: the recording cannot be had.
+        """
+        download = self.open(ref)
+        await download.finished()
+        return await download.opened()
+
     def cached(self, ref: RecordingRef) -> Path | None:
         """Return the whole recording's file if it is there."""
         return self._cache.find(ref)

@@ -17,6 +17,7 @@ from recmon.domain.conditions import (
     HasNote,
     HasRecording,
     HasTranscript,
+    HealthIs,
     HeardIs,
     SaidIs,
     StateIs,
@@ -56,9 +57,11 @@ _NAMES = {
     TextField.CALLEE: ("callee_name",),
     TextField.NAME: ("caller_name", "callee_name"),
 }
-# Few calls have notes or were heard: their ids are found first, and rows are read for nothing else.
+# Few calls have notes, were heard or judged: their ids are found first, and rows are read for nothing else.
 _OF_NOTES = """SELECT noted.id FROM notes CROSS JOIN calls AS noted ON noted.server = notes.server
     AND noted.native_id = notes.native_id WHERE notes.removed_at IS NULL"""
+_OF_JUDGED = """SELECT judged.id FROM recording_health AS health CROSS JOIN calls AS judged
+    ON judged.server = health.call_server AND judged.native_id = health.call_native_id"""
 _OF_LISTENED = """SELECT played.id FROM listened CROSS JOIN calls AS played ON played.server = listened.server
     AND played.native_id = listened.native_id WHERE listened.listener = ?
     GROUP BY played.id HAVING 100.0 * sum(heard_ms) / max(1, sum(length_ms))"""
@@ -236,6 +239,12 @@ def _condition(condition: Condition, servers: Sequence[str], listener: str) -> S
             return "calls.has_transcript = 1", ()
         case SaidIs(pieces):
             return _said(pieces)
+        case HealthIs(verdicts):
+            if not verdicts:
+                return f"calls.id NOT IN ({_OF_JUDGED})", ()
+            found = " OR ".join("instr(health.verdicts, ?)" for _ in verdicts)
+            words = tuple(f",{verdict.value}," for verdict in verdicts)
+            return f"calls.id IN ({_OF_JUDGED} WHERE {found})", words
 
 
 def _said(pieces: Sequence[str]) -> Sql:

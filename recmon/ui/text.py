@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
@@ -11,6 +12,7 @@ from PySide6.QtCore import Qt, QTimeZone
 from PySide6.QtGui import QFontMetrics
 
 from recmon.domain.calls import Call, CallState, Direction, Party
+from recmon.domain.health import Health, HealthVerdict
 
 NONE = "–"  # noqa: RUF001  # an en dash on purpose: it stands alone in a cell
 """Stands where nothing is known."""
@@ -259,6 +261,46 @@ def recording_state(call: Call) -> RecordingState:
     if not call.is_confirmed:
         return RecordingState.UNKNOWN
     return RecordingState.RECORDING
+
+
+def health_sentence(health: Health, call: Call) -> str:
+    """Return what the judgement of a call's recording means, in one or more sentences."""
+    return " ".join(_HEALTH_SENTENCES[verdict](health, call) for verdict in health.verdicts)
+
+
+def _lengths(health: Health, call: Call) -> str:
+    return f"The recording lasts {duration(health.facts.there_s)}, the call {duration(health.call_s)}."
+
+
+def _silent_party(health: Health, call: Call) -> str:
+    # The first channel is the caller's where nothing else is known.
+    who = party(call.callee if health.silent_channel == 1 else call.caller)
+    return f"One channel is silent, presumably that of {who}." if who != NONE else "One channel is silent."
+
+
+_HEALTH_SENTENCES: dict[HealthVerdict, Callable[[Health, Call], str]] = {
+    HealthVerdict.GOOD: lambda health, call: "Nothing is wrong with it.",
+    HealthVerdict.EMPTY: lambda health, call: "The file is empty.",
+    HealthVerdict.HEADER_ONLY: lambda health, call: "The file has a header, and no sound behind it.",
+    HealthVerdict.ENCRYPTED: lambda health, call: (
+        "The file may be encrypted: its bytes have no pattern. It can be saved as it is."
+    ),
+    HealthVerdict.UNSUPPORTED: lambda health, call: (
+        f"The sound is {health.facts.codec}, which is not played here. The file can be saved as it is."
+    ),
+    HealthVerdict.DAMAGED: lambda health, call: (
+        f"The sound is damaged after {duration(health.facts.there_s)}."
+        if health.facts.channels
+        else "The file is no sound in a form that is known here."
+    ),
+    HealthVerdict.TRUNCATED: lambda health, call: (
+        f"Only {duration(health.facts.there_s)} of {duration(health.facts.claimed_s)} are there."
+    ),
+    HealthVerdict.SILENT: lambda health, call: "No voice can be heard in it.",
+    HealthVerdict.ONE_SIDED: _silent_party,
+    HealthVerdict.CLIPPED: lambda health, call: "It was recorded too loud: its peaks are cut off.",
+    HealthVerdict.WRONG_LENGTH: _lengths,
+}
 
 
 def call_title(call: Call) -> str:

@@ -15,6 +15,7 @@ from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, Reco
 from recmon.domain.cdr import CdrField, CdrRecord, CdrSection
 from recmon.domain.checks import CheckStep, Finding, Verdict
 from recmon.domain.events import CallEnded, CallFacts, CallStarted, CallUpdated
+from recmon.domain.health import Health, HealthVerdict
 from recmon.domain.legs import Leg
 from recmon.domain.notes import Note, NoteDraft, note_order
 from recmon.domain.query import Query
@@ -301,6 +302,28 @@ class KeptNotes:
         self.changed.publish(note.draft.call)
 
 
+class ToldHealth:
+    """Knows the judgements that the test made."""
+
+    def __init__(self) -> None:
+        self.changed: Publisher[CallKey] = Publisher()
+        self.judged: dict[CallKey, Health] = {}
+        self.expected: list[tuple[CallKey, RecordingRef]] = []
+
+    def tell(self, call: CallKey, health: Health) -> None:
+        self.judged[call] = health
+        self.changed.publish(call)
+
+    def of(self, call: CallKey) -> Health | None:
+        return self.judged.get(call)
+
+    def verdicts_of(self, call: CallKey) -> tuple[HealthVerdict, ...]:
+        return self.judged[call].verdicts if call in self.judged else ()
+
+    def expect(self, call: CallKey, recording: RecordingRef) -> None:
+        self.expected.append((call, recording))
+
+
 class ToldHeard:
     """Says what the test puts in."""
 
@@ -399,6 +422,7 @@ class WindowServices:
     markers: KnownMarkers = field(default_factory=KnownMarkers)
     notes: KeptNotes = field(default_factory=KeptNotes)
     heard: ToldHeard = field(default_factory=ToldHeard)
+    health: ToldHealth = field(default_factory=ToldHealth)
     imports: SteppedImports = field(default_factory=SteppedImports)
     listening: OfferedListening = field(init=False)
     settling: GivenUp = field(init=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from recmon.store.schema.archives import ARCHIVES
 from recmon.store.schema.first import FIRST
+from recmon.store.schema.health import HEALTH
 from recmon.store.schema.hooks import HOOKS
 from recmon.store.schema.listening import LISTENING
 from recmon.store.schema.recordings import RECORDINGS
@@ -15,5 +16,5 @@ from recmon.store.schema.synchronisation import SYNCHRONISATION
 APPLICATION_ID = 0x7265634D
 """Marks the file as this program's ("recM")."""
 
-MIGRATIONS: tuple[str, ...] = (FIRST, ARCHIVES, SYNCHRONISATION, RECORDINGS, LISTENING, HOOKS)
+MIGRATIONS: tuple[str, ...] = (FIRST, ARCHIVES, SYNCHRONISATION, RECORDINGS, LISTENING, HOOKS, HEALTH)
 """SQL of each step, in order; all missing ones run in one transaction."""

@@ -164,6 +164,25 @@ def _heard_tip(call: Call, moment: Moment) -> str:
     return f"You heard {text.percent(percent)} of its recording."
 
 
+def _health(call: Call, moment: Moment) -> str:
+    health = moment.marks.health_of(call.key)
+    return text.NONE if health is None else health.worst.value
+
+
+def _health_look(call: Call, moment: Moment) -> Look:
+    health = moment.marks.health_of(call.key)
+    if health is None or not health.worst.is_bad:
+        return QUIET
+    return Look("warning" if health.facts.channels else "bad")
+
+
+def _health_tip(call: Call, moment: Moment) -> str:
+    health = moment.marks.health_of(call.key)
+    if health is None:
+        return "A recording is judged once it is here."
+    return text.health_sentence(health, call)
+
+
 def _notes(call: Call, moment: Moment) -> str:
     count = len(moment.marks.note_texts(call.key))
     return str(count) if count else text.NONE
@@ -268,6 +287,15 @@ HEARD = Column(
     _heard_tip,
     is_right=True,
 )
+HEALTH = Column(
+    "health",
+    "Health",
+    104,
+    _health,
+    lambda call: None,
+    _health_look,
+    _health_tip,
+)
 NOTES = Column(
     "notes",
     "Notes",
@@ -341,6 +369,7 @@ PAST_COLUMNS = (
     DURATION,
     SERVER,
     RECORDING,
+    HEALTH,
     HEARD,
     NOTES,
     *_OPTIONAL,

@@ -1,4 +1,4 @@
-"""What listeners left beside calls, as the tables show it and searches compare it."""
+"""What is known beside calls, as the tables show it and searches compare it: notes, hearing, health."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from recmon.domain.calls import CallKey
+from recmon.domain.health import Health, HealthVerdict
 from recmon.publisher import Subscription
 
 
 class ListenerMarks(QObject):
-    """Joins the notes on calls with what the user heard of them.
+    """Joins the notes on calls, what the user heard of them, and how their recordings were judged.
 
     Signals:
-        changed(CallKey): something else was left beside this call.
+        changed(CallKey): something else is known beside this call.
     """
 
     changed = Signal(object)
@@ -24,14 +25,16 @@ class ListenerMarks(QObject):
         super().__init__()
         self._notes: Any = None
         self._heard: Any = None
+        self._health: Any = None
         self._subscriptions: tuple[Subscription, ...] = ()
 
-    def follow(self, notes: Any, heard: Any) -> None:
-        """Follow the services of notes and of what was heard until `stop`."""
-        self._notes, self._heard = notes, heard
+    def follow(self, notes: Any, heard: Any, health: Any) -> None:
+        """Follow the services of notes, of what was heard, and of recordings' health until `stop`."""
+        self._notes, self._heard, self._health = notes, heard, health
         self._subscriptions = (
             notes.changed.subscribe(self.changed.emit),
             heard.changed.subscribe(self.changed.emit),
+            health.changed.subscribe(self.changed.emit),
         )
 
     def stop(self) -> None:
@@ -53,3 +56,13 @@ class ListenerMarks(QObject):
         """Return the folded texts of a call's notes."""
         texts: Sequence[str] = () if self._notes is None else self._notes.texts_of(key)
         return texts
+
+    def health_of(self, key: CallKey) -> Health | None:
+        """Return the worst judgement on a call's recordings; None where none was judged."""
+        health: Health | None = None if self._health is None else self._health.of(key)
+        return health
+
+    def verdicts(self, key: CallKey) -> Sequence[HealthVerdict]:
+        """Return all verdicts on a call's recordings; none where none was judged."""
+        verdicts: Sequence[HealthVerdict] = () if self._health is None else self._health.verdicts_of(key)
+        return verdicts

@@ -17,13 +17,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from recmon.domain.calls import Call, RecordingRef
+from recmon.domain.calls import Call, CallKey, RecordingRef
 from recmon.errors import RecmonError, RecordingMissing
 from recmon.services.details import CallDetails
 from recmon.services.listening import live_sound
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
 from recmon.ui import text as words
 from recmon.ui.icons import icon
+from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.notifier import Notice, Notifier, sentence_for
 from recmon.ui.panes.details_rows import (
@@ -56,6 +57,7 @@ class DetailsPane(QFrame):
         theme: the colours.
         why_not_listen: tells why a call cannot be listened to; empty where it can.
         states: what downloads of recordings came to.
+        marks: how recordings were judged.
         now: the clock, aware UTC.
         parent: of the widget.
 
@@ -77,6 +79,7 @@ class DetailsPane(QFrame):
         *,
         why_not_listen: Callable[[Call], str] = lambda call: "Listening is not offered here.",
         states: RecordingStates | None = None,
+        marks: ListenerMarks | None = None,
         now: Clock = utc_now,
         parent: QWidget | None = None,
     ) -> None:
@@ -85,6 +88,9 @@ class DetailsPane(QFrame):
         self._states = states
         if states is not None:
             states.changed.connect(self._on_recording_changed)
+        self._marks = marks
+        if marks is not None:
+            marks.changed.connect(self._on_mark_changed)
         self._playback = playback
         self._why_not_listen = why_not_listen
         self._notifier = notifier
@@ -218,7 +224,13 @@ class DetailsPane(QFrame):
         title = self._details.title(ref.server)
         holder = ref.server if title == ref.server else f"{ref.server} ({title})"
         state = None if self._states is None else self._states.of(call)
-        return RecordingFacts(ref, holder, info=info, state=state)
+        health = None if self._marks is None else self._marks.health_of(call.key)
+        return RecordingFacts(ref, holder, info=info, state=state, health=health)
+
+    def _on_mark_changed(self, key: CallKey) -> None:
+        if self._call is not None and key == self._call.key:
+            self._facts = self._recording_facts(self._call)
+            self._refresh()
 
     def _on_recording_changed(self, ref: RecordingRef) -> None:
         if self._call is not None and ref == self._facts.ref:

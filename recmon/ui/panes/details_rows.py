@@ -8,6 +8,7 @@ from datetime import datetime
 
 from recmon.domain.calls import Call, Direction, RecordingRef
 from recmon.domain.cdr import CdrSection
+from recmon.domain.health import Health
 from recmon.domain.recordings import AudioInfo, LocatorKind, parse_locator
 from recmon.ui import text as words
 
@@ -70,6 +71,7 @@ class RecordingFacts:
         reason: why there is none, in words.
         info: facts of the sound, once it was opened.
         state: what its downloads came to; None where only the call tells of it.
+        health: how it was judged; None where it was not.
     """
 
     ref: RecordingRef | None = None
@@ -77,6 +79,7 @@ class RecordingFacts:
     reason: str = ""
     info: AudioInfo | None = None
     state: words.RecordingState | None = None
+    health: Health | None = None
 
 
 def heading(call: Call) -> tuple[str, str]:
@@ -146,6 +149,10 @@ def recording_section(call: Call, facts: RecordingFacts) -> Section:
     rows = [Row("state", "State", state.value)]
     if facts.info is not None:
         rows.append(Row("sound", "Sound", _sound(facts.info)))
+    if facts.health is not None:
+        rows.append(Row("health", "Health", facts.health.worst.value))
+        if facts.health.worst.is_bad:
+            rows.append(Row("health_words", "What is wrong", words.health_sentence(facts.health, call)))
     rows.append(Row("holder", "Held by", facts.holder))
     kind, place = _place(facts.ref.locator)
     rows.append(Row("place", kind.capitalize(), place))

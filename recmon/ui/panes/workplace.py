@@ -101,7 +101,7 @@ class Workplace(QWidget):
         self._recordings = RecordingStates()
         self._recordings.follow(services.downloads)
         self._marks = ListenerMarks()
-        self._marks.follow(services.notes, services.heard)
+        self._marks.follow(services.notes, services.heard, services.health)
         self.live = LivePane(
             services.book,
             self._recordings,
@@ -127,6 +127,7 @@ class Workplace(QWidget):
             theme,
             why_not_listen=self.why_not_listen,
             states=self._recordings,
+            marks=self._marks,
         )
         self.player = PlayerBar(services.playback, tasks, notifier, theme, markers=services.markers)
         self.importing = ImportStrip(services.imports, tasks)
@@ -199,6 +200,7 @@ class Workplace(QWidget):
             return
         self._notifier.mend(PLAYBACK_TASK)
         self.player.show_call(call)
+        self._services.health.expect(call.key, ref)
         self._tasks.start(PLAYBACK_TASK, self._services.playback.play(ref))
 
     def why_not_listen(self, call: Call | None) -> str:
