@@ -38,11 +38,12 @@ _KEYS = (
     r"st|token|access_token|auth_token|crm_token|api[-_]?key|api[-_]?secret|api[-_]?salt|"
     r"password|passwd|secret|hook[-_]?secret|secret[-_]?key|access[-_]?key|client[-_]?secret"
 )
-# In order; each keeps what stands before a secret, so that a reader sees what was hidden.
+# In order; each keeps what stands before a secret, so that a reader sees what was hidden. A look at the first
+# letter comes before a choice of words, because every received message passes through here.
 _PATTERNS = (
     # The whole value of a header, whichever way it is written: header line, tuple, JSON, Python dictionary.
     re.compile(
-        r"((?:proxy-)?authorization|set-cookie|cookie)"
+        r"(?=[apsc])((?:proxy-)?authorization|set-cookie|cookie)"
         r"(['\"]?\s*[:=]\s*|['\"]\s*,\s*)(\"[^\"\r\n]*\"?|'[^'\r\n]*'?|[^'\"\r\n]+)",
         re.IGNORECASE,
     ),
@@ -51,7 +52,7 @@ _PATTERNS = (
     re.compile(r"\b(Basic|Bearer|Digest)(\s+)[A-Za-z0-9+/=._~-]{8,}"),
     # Query strings, forms, attributes, JSON and settings: the name, then what stands behind `=` or `:`.
     re.compile(
-        rf"(?<![A-Za-z0-9])({_KEYS})(['\"]?\s*(?:=|:(?!//)|%3D)\s*)"
+        rf"(?=[stacph])(?<![A-Za-z0-9])({_KEYS})(['\"]?\s*(?:=|:(?!//)|%3D)\s*)"
         r"(\"[^\"\r\n]*\"?|'[^'\r\n]*'?|[^\s&'\"<>;,)}\]]+)",
         re.IGNORECASE,
     ),
