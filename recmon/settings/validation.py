@@ -120,13 +120,21 @@ def _unknown_keys(
         if key not in fields:
             sentence = f"{dotted(place)} {unknown_key(key, [*fields, *also])}"
             yield Problem((*base, *place), sentence)
-        elif isinstance(value, dict) and (inner := _dataclass_in(fields[key])):
-            yield from _unknown_keys(inner, value, base, place)
+        elif inner := _dataclass_in(fields[key]):
+            yield from _unknown_keys_within(inner, value, base, place)
+
+
+def _unknown_keys_within(kind: Any, value: Any, base: KeyPath, place: KeyPath) -> Iterable[Problem]:
+    if isinstance(value, dict):
+        yield from _unknown_keys(kind, value, base, place)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unknown_keys_within(kind, item, base, (*place, index))
 
 
 def _dataclass_in(hint: Any) -> Any:
-    """Return the dataclass that a table stands for, or None where the hint has none."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+    """Return the dataclass that a table, or each table of a list, stands for, or None."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType, tuple):
         return next((kind for kind in typing.get_args(hint) if dataclasses.is_dataclass(kind)), None)
     return hint if dataclasses.is_dataclass(hint) else None
 
@@ -210,6 +218,8 @@ def _resolved(value: Any, folder: Path) -> Any:
         return folder / value.expanduser()
     if isinstance(value, tuple):
         return tuple(_resolved(item, folder) for item in value)
+    if isinstance(value, dict):
+        return {key: _resolved(item, folder) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changed = {
             field.name: _resolved(getattr(value, field.name), folder)

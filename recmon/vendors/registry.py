@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from recmon.vendors import aculab, huawei_ccfs, verba
+from recmon.vendors import aculab, huawei_ccfs, telephony, verba
 from recmon.vendors.base import VendorAdapter
 
 ADAPTERS: Mapping[str, VendorAdapter] = {
-    adapter.name: adapter for adapter in (verba.ADAPTER, huawei_ccfs.ADAPTER, aculab.ADAPTER)
+    adapter.name: adapter
+    for adapter in (verba.ADAPTER, huawei_ccfs.ADAPTER, aculab.ADAPTER, telephony.ADAPTER)
 }
