@@ -6,6 +6,7 @@ only one fits; nothing is guessed.
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ LATE_FOR = timedelta(minutes=2)
 
 KEPT_CALLS = 20_000
 """Of one server; the oldest are forgotten."""
+
+LOOKED_AT = 200
+"""Calls of the same parties; who calls more often within a day is told apart by ids alone."""
 
 MADE_ID = "hook-"
 """Begins the id of a call whose server tells none."""
@@ -54,7 +58,6 @@ class _Known:
     told_at: datetime
     ended_at: datetime | None
     start_seen: bool
-    has_own_id: bool
     is_reconstructed: bool
 
 
@@ -63,7 +66,8 @@ class JoinIndex:
 
     def __init__(self) -> None:
         self._calls: OrderedDict[str, _Known] = OrderedDict()
-        self._by_parties: dict[Parties, list[str]] = {}
+        self._by_parties: dict[Parties, dict[str, None]] = {}
+        self._made: dict[Parties, dict[str, None]] = {}
         self._runs: dict[str, list[str]] = {}
         self._run_of: dict[str, str] = {}
         self._recordings: dict[str, str] = {}
@@ -81,12 +85,14 @@ class JoinIndex:
         if known is None:
             self._make_room()
         elif known.parties != parties:
-            self._by_parties[known.parties].remove(native_id)
-        if known is None or known.parties != parties:
-            self._by_parties.setdefault(parties, []).append(native_id)
+            self._forget_parties(native_id, known)
         has_own_id = not native_id.startswith(MADE_ID)
+        if known is None or known.parties != parties:
+            self._by_parties.setdefault(parties, {})[native_id] = None
+            if not has_own_id:
+                self._made.setdefault(parties, {})[native_id] = None
         self._calls[native_id] = _Known(
-            parties, call.direction, told_at, ended_at, call.start_seen, has_own_id, call.is_reconstructed
+            parties, call.direction, told_at, ended_at, call.start_seen, call.is_reconstructed
         )
         for told in call.told:
             self._recordings[told.recording_id] = native_id
@@ -114,6 +120,11 @@ class JoinIndex:
             return []
         return [native_id for native_id, kept in self._aliases.items() if kept == kept_as]
 
+    def has_nameless(self, at: datetime) -> bool:
+        """Whether a call came just now of which no party is told yet: it may be anybody's."""
+        calls = itertools.islice(reversed(self._by_parties.get(("", ""), {})), LOOKED_AT)
+        return any(abs(at - self._calls[native_id].told_at) <= LATE_FOR for native_id in calls)
+
     def call_of_event(self, event: CallStarted | CallUpdated | CallEnded) -> str | None:
         """Return the id under which the call of an event is kept; None for one not known yet."""
         facts, at = event.facts, event.at
@@ -128,10 +139,10 @@ class JoinIndex:
             # A beginning is told again soon, or late for a call known without it; else it is another call's.
             open_calls = [c for c in open_calls if not self._calls[c].start_seen or self._is_new(c, at)]
         if open_calls:
-            return open_calls[-1]
-        if isinstance(event, CallEnded):
-            return self._only(self._just_ended(facts, at))
-        return self._only(self._late(facts, at, is_reconstructed=False))
+            return open_calls[0]
+        if isinstance(event, CallStarted):
+            return self._only(self._late(facts, at, is_reconstructed=False))
+        return self._only(self._just_ended(facts, at))
 
     def call_of_told(self, facts: CallFacts, run: str, recording_id: str, at: datetime) -> str | Waiting:
         """Return the id under which the call of a recording, or of words, is kept, or why there is none.
@@ -156,7 +167,7 @@ class JoinIndex:
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            return Waiting(f"{len(fitting)} calls fit, and nothing tells which one it is", is_ambiguous=True)
+            return Waiting("several calls fit, and nothing tells which one it is", is_ambiguous=True)
         if _parties(facts) is None and not run:
             return Waiting("nothing tells whose it is")
         return Waiting("its call is not known yet")
@@ -174,7 +185,7 @@ class JoinIndex:
         return fitting
 
     def _open(self, facts: CallFacts, at: datetime) -> list[str]:
-        """Return the calls that go on, the newest last."""
+        """Return the calls that go on, the newest first."""
         return [
             native_id
             for native_id, known in self._same_parties(facts)
@@ -185,7 +196,7 @@ class JoinIndex:
         return abs(at - self._calls[native_id].told_at) <= LATE_FOR
 
     def _just_ended(self, facts: CallFacts, at: datetime) -> list[str]:
-        """Return the calls whose end was told just now: an end without an id tells it again."""
+        """Return the calls whose end was told just now: an event that begins none came late, or again."""
         return [
             native_id
             for native_id, known in self._same_parties(facts)
@@ -202,19 +213,20 @@ class JoinIndex:
         """
         return [
             native_id
-            for native_id, known in self._same_parties(facts)
-            if not known.has_own_id
-            and not known.start_seen
+            for native_id, known in self._same_parties(facts, self._made)
+            if not known.start_seen
             and abs(at - known.told_at) <= LATE_FOR
             and (known.is_reconstructed or not is_reconstructed)
         ]
 
-    def _same_parties(self, facts: CallFacts) -> Iterable[tuple[str, _Known]]:
+    def _same_parties(
+        self, facts: CallFacts, among: dict[Parties, dict[str, None]] | None = None
+    ) -> Iterable[tuple[str, _Known]]:
+        """Return the calls with the same numbers and no other direction, the latest first."""
         parties = _parties(facts)
-        if parties is None:
-            return
+        calls = {} if parties is None else (self._by_parties if among is None else among).get(parties, {})
         unknown = (None, Direction.UNKNOWN)
-        for native_id in self._by_parties.get(parties, ()):
+        for native_id in itertools.islice(reversed(calls), LOOKED_AT):
             known = self._calls[native_id]
             if facts.direction in unknown or known.direction in unknown or known.direction is facts.direction:
                 yield native_id, known
@@ -226,10 +238,7 @@ class JoinIndex:
     def _make_room(self) -> None:
         while len(self._calls) >= KEPT_CALLS:
             native_id, known = self._calls.popitem(last=False)
-            same = self._by_parties[known.parties]
-            same.remove(native_id)
-            if not same:
-                del self._by_parties[known.parties]
+            self._forget_parties(native_id, known)
             run = self._run_of.pop(native_id, None)
             if run is not None:
                 self._runs[run].remove(native_id)
@@ -237,6 +246,14 @@ class JoinIndex:
                     del self._runs[run]
         if len(self._recordings) > 2 * KEPT_CALLS:
             self._recordings = {r: c for r, c in self._recordings.items() if c in self._calls}
+
+    def _forget_parties(self, native_id: str, known: _Known) -> None:
+        for calls in (self._by_parties, self._made):
+            same = calls.get(known.parties)
+            if same is not None:
+                same.pop(native_id, None)
+                if not same:
+                    del calls[known.parties]
 
 
 def _parties(facts: CallFacts) -> Parties | None:

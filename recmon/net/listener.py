@@ -12,6 +12,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -43,6 +44,7 @@ ROOT = "hooks"
 METHODS = ("GET", "POST")
 _END_OF_HEAD = b"\r\n\r\n"
 _CHUNK = 64 * 1024
+_HEADERS = {"Server": "recmon"}
 
 _log = logging.getLogger(__name__)
 
@@ -143,17 +145,11 @@ class Listener:
         connection.is_waiting = False
         try:
             answer = await self._answer_to(request, connection)
+            response = _response(answer)
+            if not request.content.is_eof():
+                await _answer_early(request, response, connection)
         finally:
             connection.expect_head()
-        response = web.Response(status=answer.status, body=answer.body or None)
-        if answer.body:
-            response.headers["Content-Type"] = answer.content_type
-        if answer.status == 429:
-            response.headers["Retry-After"] = "1"
-        if answer.status == 405:
-            response.headers["Allow"] = ", ".join(METHODS)
-        if answer.status in (408, 413, 431) or not request.content.is_eof():
-            response.force_close()
         return response
 
     async def _answer_to(self, request: web.BaseRequest, connection: _Connection) -> HookAnswer:
@@ -180,6 +176,8 @@ class Listener:
             return self._refused(server, 408, f"the body was not there after {self._body_deadline_s:g} s")
         except (BadHttpMessage, web.RequestPayloadError):
             return self._refused(server, 400, "the body's framing is wrong")
+        except OSError:
+            return self._refused(server, 400, "the connection ended before the body did")
         finally:
             connection.is_waiting = False
         if body is None:
@@ -205,6 +203,30 @@ class Listener:
     def _origin(self, request: web.BaseRequest) -> str:
         public_url = self._settings.public_url.rstrip("/")
         return public_url or f"{self._scheme}://{request.headers.get('Host', '')}"
+
+
+def _response(answer: HookAnswer) -> web.Response:
+    response = web.Response(status=answer.status, body=answer.body or None, headers=_HEADERS)
+    if answer.body:
+        response.headers["Content-Type"] = answer.content_type
+    if answer.status == 429:
+        response.headers["Retry-After"] = "1"
+    if answer.status == 405:
+        response.headers["Allow"] = ", ".join(METHODS)
+    return response
+
+
+async def _answer_early(request: web.BaseRequest, response: web.Response, connection: _Connection) -> None:
+    """Answer before the body has come; what comes of it is thrown away for a moment, then it is over."""
+    response.force_close()
+    # Closing at once would lose the answer. The sender may break off, or go on with nonsense.
+    with suppress(TimeoutError, OSError, web.RequestPayloadError, BadHttpMessage):
+        await response.prepare(request)
+        await response.write_eof()
+        connection.is_waiting = True
+        async with asyncio.timeout(LINGER_S):
+            while not request.content.is_eof():
+                await request.content.readany()
 
 
 def server_context(tls: ListenerTls) -> ssl.SSLContext:
@@ -274,7 +296,7 @@ class _Connection(web.RequestHandler):
         else:
             _log.error("a fault in this program left a web hook unanswered", exc_info=exc)
         is_too_long = isinstance(exc, LineTooLong) or "headers" in (message or "").lower()
-        response = web.Response(status=431 if status == 400 and is_too_long else status)
+        response = web.Response(status=431 if status == 400 and is_too_long else status, headers=_HEADERS)
         response.force_close()
         return response
 
@@ -301,7 +323,7 @@ class _Connections(web.Server):
             "access_log": None,
             # Closes a connection on which no whole head has come, also the first one.
             "keepalive_timeout": head_deadline_s,
-            "lingering_time": LINGER_S,
+            "lingering_time": 0,
             "auto_decompress": False,
             "max_line_size": MAX_HEAD_BYTES,
             "max_field_size": MAX_HEAD_BYTES,

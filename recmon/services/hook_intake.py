@@ -55,8 +55,8 @@ class HookLimits:
         at_work: requests that are being stored at a time.
     """
 
-    rate_per_s: float = 400.0
-    burst: float = 800.0
+    rate_per_s: float = 250.0
+    burst: float = 500.0
     at_work: int = 64
 
 

@@ -220,7 +220,8 @@ class CallJoining:
             event = replace(event, facts=_facts_together(known.facts, event.facts))
             run = run or known.run
             place = self._index.call_of_told(event.facts, run, event.recording_id, event.at)
-        if isinstance(place, Waiting) and not place.is_ambiguous and _is_enough(event):
+        is_nobodys = isinstance(place, Waiting) and not place.is_ambiguous and _is_enough(event)
+        if is_nobodys and (event.facts.native_id or not self._index.has_nameless(event.at)):
             place = event.facts.native_id or made_id
             self._reconstruct(place, event, run, joined)
         if isinstance(place, Waiting):
