@@ -43,7 +43,7 @@ from recmon.settings.model import Secret, ServerSettings, Settings
 from recmon.settings.secrets import reveal_secret
 from recmon.settings.store import load_settings
 from recmon.store.database import Database
-from recmon.vendors.base import HistoryFlows, Now, RecordingFlows
+from recmon.vendors.base import HistoryFlows, Now, PolledAdapter, RecordingFlows
 from recmon.vendors.hooks import HookParser
 from recmon.vendors.registry import ADAPTERS
 
@@ -214,6 +214,10 @@ def _calm_garbage_collector() -> None:
 def _watched(server: ServerSettings, queries: HistoryQueries, now: Now) -> WatchedServer:
     adapter = ADAPTERS[server.vendor]
     source = adapter.event_source(server.options, ZoneInfo(server.time_zone))
+    if source is None and isinstance(adapter, PolledAdapter):
+        polled = adapter.poll_source(server.options, server.name, reveal_secret)
+        if polled is not None:
+            return WatchedServer(server.name, adapter.title, polled)
     return WatchedServer(
         server.name,
         adapter.title,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,6 +24,7 @@ from recmon.domain.events import (
 )
 from recmon.errors import (
     AuthenticationFailed,
+    DownloadPostponed,
     IdleTimeout,
     LinkError,
     RecmonError,
@@ -37,9 +38,18 @@ from recmon.publisher import Publisher
 from recmon.services.clocks import ClockWatch
 from recmon.services.detail_requests import DetailRequests
 from recmon.services.hook_counts import HookCounts
+from recmon.services.polling import Poller
 from recmon.services.reconciling import ListOngoing, Reconciliation
-from recmon.services.statuses import Gap, Heard, LinkState, ServerNews, ServerStatus
-from recmon.vendors.base import EventSource, Now
+from recmon.services.statuses import (
+    LOCKED_OUT_S,
+    LOCKED_OUT_STATUS,
+    Gap,
+    Heard,
+    LinkState,
+    ServerNews,
+    ServerStatus,
+)
+from recmon.vendors.base import EventSource, Now, PollSource
 
 STEADY_AFTER_S = 30.0
 """A link that lived so long after its subscription was a good one: the next wait is short again."""
@@ -65,14 +75,14 @@ class WatchedServer:
     Attributes:
         name: in the settings.
         vendor_title: of its adapter.
-        source: where it tells its events; None where it calls us, or tells none.
+        source: where it tells its events, or how it is asked for them; None where it calls us, or tells none.
         calls_us: whether somebody else takes in its events, and tells how it does by `Monitor.tell`.
         list_ongoing: asked after every subscription: calls that it does not list ended unobserved.
     """
 
     name: ServerId
     vendor_title: str
-    source: EventSource | None
+    source: EventSource | PollSource | None
     list_ongoing: ListOngoing | None = None
     calls_us: bool = False
 
@@ -107,7 +117,7 @@ class ServerWatch:
         backoff: how long to wait between attempts.
 
     Attributes:
-        source: where the server tells its events; None where there is nothing to watch.
+        source: where the server tells its events, or how it is asked; None where there is nothing to watch.
         status: how the server is now.
     """
 
@@ -139,12 +149,14 @@ class ServerWatch:
         )
 
     def retry_now(self) -> None:
-        """Try at once where the link waits or failed."""
+        """Try at once where the link waits or failed, unless the server locked our address out."""
+        if self.status.is_locked_out:
+            return
         if self.status.state in (LinkState.WAITING, LinkState.FAILED):
             self._backoff.reset()
             self._retry.set()
 
-    async def run(self, source: EventSource) -> None:
+    async def run(self, source: EventSource | PollSource) -> None:
         """Watch the server until cancelled."""
         self._started_at = self._shared.now()
         try:
@@ -159,7 +171,7 @@ class ServerWatch:
             self._enter(LinkState.STOPPED)
             self._cancel_timers()
 
-    async def _attempt(self, source: EventSource) -> RecmonError:
+    async def _attempt(self, source: EventSource | PollSource) -> RecmonError:
         """Keep one connection as long as it goes; return why it ended."""
         shared = self._shared
         async with asyncio.TaskGroup() as group:
@@ -167,7 +179,7 @@ class ServerWatch:
             if self._list_ongoing is not None:
                 self._reconciliation = Reconciliation(self._name, self._list_ongoing, shared.book, shared.now)
                 beside.append(group.create_task(self._reconciliation.run(), name=f"reconcile {self._name}"))
-            if source.make_details is not None:
+            if isinstance(source, EventSource) and source.make_details is not None:
                 self._details = DetailRequests(
                     self._name, source, source.make_details, shared.book, shared.now, shared.limits
                 )
@@ -178,8 +190,13 @@ class ServerWatch:
                 for task in beside:
                     task.cancel()
 
-    async def _keep_link(self, source: EventSource) -> RecmonError:
+    async def _keep_link(self, source: EventSource | PollSource) -> RecmonError:
         try:
+            if isinstance(source, PollSource):
+                poller = Poller(
+                    self._name, source, now=self._shared.now, received=self._received, shown=self._shown_calls
+                )
+                await poller.run()
             await run_link(
                 self._name,
                 source,
@@ -198,6 +215,10 @@ class ServerWatch:
                 f"a fault in this program ended the link ({type(error).__name__}); the log has the details"
             )
             return LinkError(self._name, detail)
+
+    def _shown_calls(self) -> Mapping[str, datetime]:
+        calls = self._shared.book.ongoing(self._name)
+        return {call.key.native_id: call.received_at or self._started_at for call in calls}
 
     def _lost(self, error: RecmonError) -> None:
         now = self._shared.now()
@@ -228,11 +249,13 @@ class ServerWatch:
         self._retry.clear()
         wait_s: float | None
         if isinstance(error, AuthenticationFailed):
-            state, wait_s = LinkState.FAILED, None
+            state, wait_s = LinkState.FAILED, LOCKED_OUT_S if error.status == LOCKED_OUT_STATUS else None
         elif _needs_action(error):
             state, wait_s = LinkState.FAILED, RETRY_FAILED_S
         else:
             state, wait_s = LinkState.WAITING, self._backoff.next_wait_s()
+            if isinstance(error, DownloadPostponed) and error.retry_after_s is not None:
+                wait_s = max(wait_s, min(error.retry_after_s, LOCKED_OUT_S))
         retry_at = None if wait_s is None else self._shared.now() + timedelta(seconds=wait_s)
         self._enter(state, error=error, retry_at=retry_at)
         try:
@@ -245,7 +268,9 @@ class ServerWatch:
         self._heard_at = self._shared.now()
         told = [event for event in events if isinstance(event, CallStarted | CallUpdated | CallEnded)]
         unrecognised = sum(isinstance(event, Unrecognised) for event in events)
-        self._clock.note(told)
+        if isinstance(self.source, EventSource):
+            # Only what is told as it happens shows a difference between the clocks.
+            self._clock.note(told)
         self.status = replace(
             self.status,
             events=self.status.events + len(told),

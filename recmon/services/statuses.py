@@ -8,9 +8,13 @@ from enum import Enum
 
 from recmon.domain.calls import ServerId
 from recmon.domain.events import LinkEvent
-from recmon.errors import RecmonError
+from recmon.errors import AuthenticationFailed, RecmonError
 from recmon.publisher import Publisher
 from recmon.services.hook_counts import HookCounts
+
+LOCKED_OUT_STATUS = 403
+LOCKED_OUT_S = 900.0
+"""A server that locked our address out with this status is left alone so long (ccfs.md 6)."""
 
 
 class LinkState(Enum):
@@ -58,6 +62,13 @@ class ServerStatus:
     watches: bool = True
     clock_difference_s: float | None = None
     hooks: HookCounts | None = None
+
+    @property
+    def is_locked_out(self) -> bool:
+        """Whether the server locked our address out, so that nothing helps but to leave it alone."""
+        error = self.error
+        is_refused = isinstance(error, AuthenticationFailed) and error.status == LOCKED_OUT_STATUS
+        return is_refused and self.state is LinkState.FAILED
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from recmon.errors import (
 from recmon.publisher import Publisher
 from recmon.services.history import HistoryService
 from recmon.services.queries import HistoryQueries
-from recmon.services.statuses import Gap
+from recmon.services.statuses import LOCKED_OUT_S, LOCKED_OUT_STATUS, Gap
 from recmon.store.database import Connection, Database
 from recmon.store.synchronisation import ResumePoint, SynchronisationStore, TimeSpan, missing
 from recmon.vendors.base import CallPage, CostlyHistory, HistoryFlows, Now, TimeWindow
@@ -216,6 +216,7 @@ class _ServerSync:
         while True:
             # What is asked for from here on begins another round.
             self._again.clear()
+            self._is_refused = False
             wait_s: float | None
             try:
                 flows = await self._shared.queries.flows(self._server)
@@ -244,7 +245,8 @@ class _ServerSync:
         if isinstance(error, AuthenticationFailed | SettingsError):
             # Only somebody's action helps; every further login might lock the account.
             self._is_refused = True
-            return SyncState.FAILED, error, None
+            is_locked_out = isinstance(error, AuthenticationFailed) and error.status == LOCKED_OUT_STATUS
+            return SyncState.FAILED, error, LOCKED_OUT_S if is_locked_out else None
         longest_s, self._wait_s = self._wait_s, min(LONGEST_WAIT_S, 2 * self._wait_s)
         wait_s = self._shared.random.uniform(longest_s / 2, longest_s)
         if isinstance(error, DownloadPostponed) and error.retry_after_s is not None:

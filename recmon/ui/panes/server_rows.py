@@ -84,6 +84,8 @@ class ServerRow:
     def can_retry(self) -> bool:
         """Whether trying now makes a difference."""
         is_apart = self.status.watches and self.status.state in (LinkState.WAITING, LinkState.FAILED)
+        if self.status.is_locked_out:
+            return False
         return is_apart or self.history_notice is not None
 
     @property

@@ -8,25 +8,46 @@ from datetime import tzinfo
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrSection
 from recmon.domain.legs import Leg
-from recmon.vendors.base import ArchiveReader, CheckedPlace, EventSource, HistoryFlows, RecordingFlows, Reveal
+from recmon.vendors.base import (
+    ArchiveReader,
+    CheckedPlace,
+    EventSource,
+    HistoryFlows,
+    PollFlows,
+    PollSource,
+    RecordingFlows,
+    Reveal,
+)
 from recmon.vendors.hooks import HookParser
 from recmon.vendors.huawei_ccfs.bills import BillFlows
 from recmon.vendors.huawei_ccfs.checks import checked_places
 from recmon.vendors.huawei_ccfs.flows import CcfsFlows
+from recmon.vendors.huawei_ccfs.monitoring import CmsFlows
 from recmon.vendors.huawei_ccfs.options import CcfsOptions
 from recmon.vendors.huawei_ccfs.records import default_locator, describe
 
 
 class CcfsAdapter:
-    """A server that holds recordings and tells nothing live."""
+    """A server that holds recordings; its sister service CC-CMS, if configured, is asked for live calls."""
 
     name = "huawei_ccfs"
     title = "Huawei CC-FS"
     options_type = CcfsOptions
 
     def event_source(self, options: CcfsOptions, zone: tzinfo) -> EventSource | None:
-        """Return None: CC-FS is a file service."""
+        """Return None: neither service tells anything by itself."""
         return None
+
+    def poll_source(self, options: CcfsOptions, server: str, reveal: Reveal) -> PollSource | None:
+        """Return how to ask the sister service for calls that go on; None where no agents are named."""
+        cms = options.cms
+        if cms is None or not cms.agent_ids:
+            return None
+
+        def make_flows() -> PollFlows:
+            return CmsFlows(options, cms, server, reveal(options.secret_key))
+
+        return PollSource(cms.interval_s, make_flows)
 
     def recording_flows(
         self, options: CcfsOptions, server: str, zone: tzinfo, reveal: Reveal
@@ -60,7 +81,7 @@ class CcfsAdapter:
         return None
 
     def no_listening(self, options: CcfsOptions) -> str | None:
-        """Return the reason: CC-FS is a file service."""
+        """Return the reason: recordings are there once they are whole."""
         return "this server holds recordings of finished calls only"
 
     def hook_parser(

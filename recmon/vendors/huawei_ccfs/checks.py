@@ -1,6 +1,7 @@
 """What a check asks CC-FS: one signed request, whose refusal can prove the key as well as a recording.
 
-Exactly one for each press of a button: wrong signatures lock the caller's address (ccfs.md 2.3).
+Exactly one for each press of a button: wrong signatures lock the caller's address (ccfs.md 2.3). CC-CMS,
+where it is asked for calls, gets one too, after that of CC-FS went well.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from urllib.parse import urlsplit
 
 from recmon.domain.checks import Finding, Verdict
 from recmon.domain.recordings import LocatorKind
-from recmon.errors import AuthenticationFailed, DownloadInterrupted, RecordingError
+from recmon.errors import AuthenticationFailed, DownloadInterrupted, RecordingError, RequestRefused
 from recmon.protocol.http import HttpFlow
+from recmon.settings.model import TlsOptions
 from recmon.vendors.base import CheckedPlace, HttpQuestion, Now, Reveal
 from recmon.vendors.huawei_ccfs.flows import CcfsFlows
-from recmon.vendors.huawei_ccfs.options import HTTPS_PORT, CcfsOptions
+from recmon.vendors.huawei_ccfs.monitoring import CmsFlows
+from recmon.vendors.huawei_ccfs.options import HTTPS_PORT, CcfsOptions, CmsOptions
 
 MISSING_PATH = "Y:/3rdfile/recmon-check/this-file-should-not-exist.wav"
 """In the form of the vendor's paths (ccfs.md 5), but of no tenant."""
@@ -28,12 +31,40 @@ _NOTHING_THERE = frozenset({300011, 300012})
 def checked_places(
     options: CcfsOptions, server: str, reveal: Reveal, path: str | None
 ) -> tuple[CheckedPlace, ...]:
-    """Return the one place, and the one request that is sent there."""
-    parts = urlsplit(options.url)
+    """Return the places, each with the one request that is sent there."""
     ask = _signed_request(options, server, reveal, path)
-    question = HttpQuestion("signature", f"https://{options.host_header}", ask)
-    port = parts.port or HTTPS_PORT
-    return (CheckedPlace("", parts.hostname or "", port, options.tls, http_questions=(question,)),)
+    places = [_place("", options.url, options.tls, HttpQuestion("signature", options.base_url, ask))]
+    cms = options.cms
+    if cms is not None and cms.agent_ids:
+        question = HttpQuestion("calls", cms.base_url, _calls_asked(options, cms, server, reveal))
+        places.append(_place("cms ", cms.url, options.cms_tls, question))
+    return tuple(places)
+
+
+def _place(prefix: str, url: str, tls: TlsOptions, question: HttpQuestion) -> CheckedPlace:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or HTTPS_PORT
+    return CheckedPlace(prefix, host, port, tls, http_questions=(question,))
+
+
+def _calls_asked(
+    options: CcfsOptions, cms: CmsOptions, server: str, reveal: Reveal
+) -> Callable[[Now], HttpFlow[Finding]]:
+    def ask(now: Now) -> HttpFlow[Finding]:
+        return converse(CmsFlows(options, cms, server, reveal(options.secret_key)), now)
+
+    def converse(flows: CmsFlows, now: Now) -> HttpFlow[Finding]:
+        try:
+            calls = yield from flows.ongoing_ids(now)
+        except AuthenticationFailed as error:
+            return _refused(error)
+        except RequestRefused as error:
+            return Finding(
+                Verdict.FAILED, f"CC-CMS refused the question: {error}", "Check cc_id, vdn and agent_ids."
+            )
+        return Finding(Verdict.OK, f"the agents were found; {len(calls)} of their calls go on")
+
+    return ask
 
 
 def _signed_request(

@@ -171,7 +171,7 @@ def _code_error(code: str, description: object) -> RecordingError:
     if number in _MISSING:
         return RecordingMissing(_MISSING[number], code=shown)
     told = printable(mask(description), DESCRIPTION_LIMIT) if isinstance(description, str) else ""
-    meaning = _MEANINGS.get(number, "the server refused the download")
+    meaning = _MEANINGS.get(number, "the server refused the request")
     return DownloadRefused(f"{meaning}: {told}" if told.strip() else meaning, code=shown)
 
 

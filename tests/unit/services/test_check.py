@@ -22,7 +22,7 @@ from recmon.simulators.ccfs import CcfsFaults, CcfsSimulator
 from recmon.simulators.certificates import Certificate
 from recmon.simulators.verba import VerbaFaults, VerbaSimulator
 from recmon.simulators.verba_http import Account, VerbaHttpFaults, VerbaHttpSimulator
-from recmon.vendors.huawei_ccfs.options import CcfsOptions
+from recmon.vendors.huawei_ccfs.options import CcfsOptions, CmsOptions
 from recmon.vendors.registry import ADAPTERS
 from recmon.vendors.verba.options import EventsOptions, HttpOptions, VerbaOptions
 
@@ -260,6 +260,7 @@ def check_archive(
     secret: str = "SECRET",
     path: str | None = None,
     times: int = 1,
+    agent_ids: tuple[str, ...] | None = None,
 ) -> tuple[dict[str, CheckStep], int]:
     certificate = Certificate()
     certificate.write_ca(tmp_path / "ca.pem")
@@ -274,7 +275,11 @@ def check_archive(
             faults=faults,
         ) as simulator:
             options = CcfsOptions(
-                simulator.url, "demo-ak", SecretRef("env", secret), ca_file=tmp_path / "ca.pem"
+                simulator.url,
+                "demo-ak",
+                SecretRef("env", secret),
+                ca_file=tmp_path / "ca.pem",
+                cms=None if agent_ids is None else CmsOptions(simulator.url, agent_ids=agent_ids),
             )
             service = service_for(options, "huawei_ccfs")
             for _ in range(times):
@@ -289,6 +294,17 @@ def test_a_sound_archive_passes_with_one_request(run: Callable[..., Any], tmp_pa
     assert verdicts(steps) == {"name": "ok", "tcp": "ok", "tls": "ok", "signature": "ok"}
     told = "the key was accepted; there is no such file, as intended (code 0300011)"
     assert steps["signature"].finding.text == told
+    assert requests == 1
+
+
+def test_the_sister_service_gets_one_question_of_its_own(run: Callable[..., Any], tmp_path: Path) -> None:
+    steps, requests = check_archive(run, tmp_path, CcfsFaults(), agent_ids=("501",))
+    assert steps["cms calls"].finding.text == "the agents were found; 0 of their calls go on"
+    assert requests == 2
+    steps, requests = check_archive(run, tmp_path, CcfsFaults(), agent_ids=())
+    assert requests == 1
+    steps, requests = check_archive(run, tmp_path, CcfsFaults(), secret="WRONG", agent_ids=("501",))
+    assert steps["cms calls"].finding.verdict is Verdict.SKIPPED
     assert requests == 1
 
 
