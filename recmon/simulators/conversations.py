@@ -33,11 +33,13 @@ class Turn:
         party: `customer` (of colleagues the one who called) or `staff`.
         pause_s: silence before it; negative where it breaks into the turn before.
         sound: A-law samples.
+        text: the words.
     """
 
     party: str
     pause_s: float
     sound: bytes
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,12 @@ def conversation(name: str) -> Conversation:
     file = (FOLDER / f"{name}.wav").read_bytes()
     sound = file[file.index(b"data") + 8 :]
     turns = tuple(
-        Turn(turn["party"], turn["pause_s"], sound[turn["offset"] : turn["offset"] + turn["frames"]])
+        Turn(
+            turn["party"],
+            turn["pause_s"],
+            sound[turn["offset"] : turn["offset"] + turn["frames"]],
+            turn.get("text", ""),
+        )
         for turn in table["turns"]
     )
     begin, end = table["opening"], len(turns) - table["closing"]
@@ -83,20 +90,51 @@ def recording(call: ScriptedCall) -> bytes:
     if call.codec not in _CODECS or call.channels not in (1, 2):
         raise ValueError(f"no recording in {call.codec!r} with {call.channels} channels")
     frames = round(call.duration_s * SAMPLE_RATE)
-    parties = ("staff", "customer") if call.direction == "outgoing" else ("customer", "staff")
-    channels, overlaps = _place(conversation(call.conversation), parties, frames, call)
+    channels, overlaps = _place(conversation(call.conversation), _parties(call), frames, call)
     if call.channels == 1:
         channels = [_mix(channels, overlaps)]
     return _CODECS[call.codec](channels, frames)
 
 
 @dataclass(frozen=True, slots=True)
+class Utterance:
+    """What is said in a recording.
+
+    Attributes:
+        is_caller: whether the calling party says it.
+        begin_s: seconds from the beginning of the recording.
+        end_s: likewise.
+        text: the words.
+    """
+
+    is_caller: bool
+    begin_s: float
+    end_s: float
+    text: str
+
+
+def utterances(call: ScriptedCall) -> tuple[Utterance, ...]:
+    """Return what is said in a call's recording, in order of time."""
+    frames = round(call.duration_s * SAMPLE_RATE)
+    _, spoken = _place(conversation(call.conversation), _parties(call), frames, call)
+    return tuple(
+        Utterance(stretch.channel == 0, stretch.begin / SAMPLE_RATE, stretch.end / SAMPLE_RATE, stretch.text)
+        for stretch in sorted(spoken, key=lambda stretch: stretch.begin)
+    )
+
+
+def _parties(call: ScriptedCall) -> tuple[str, str]:
+    return ("staff", "customer") if call.direction == "outgoing" else ("customer", "staff")
+
+
+@dataclass(frozen=True, slots=True)
 class _Stretch:
-    """Frames of a recording in which the given channel speaks."""
+    """Frames of a recording in which the given channel speaks, and the words."""
 
     channel: int
     begin: int
     end: int
+    text: str
 
 
 def _place(
@@ -121,7 +159,7 @@ def _place(
             return False
         channel = parties.index(turn.party)
         channels[channel][begin:end] = turn.sound
-        spoken.append(_Stretch(channel, begin, end))
+        spoken.append(_Stretch(channel, begin, end, turn.text))
         position = max(position, end)
         return True
 
