@@ -35,6 +35,7 @@ from recmon.services.playback import PlaybackService
 from recmon.services.queries import HistoryQueries
 from recmon.services.reconciling import ongoing_lister
 from recmon.services.recordings import StoredRecordings
+from recmon.services.saving import SavingService
 from recmon.services.server_watch import WatchedServer
 from recmon.services.silent_calls import CallLimits, SettlingService, SilentCalls
 from recmon.services.synchronisation import HistorySync
@@ -68,6 +69,7 @@ class Services:
     notes: NoteService
     heard: HeardService
     health: HealthService
+    saving: SavingService
     hooks: HookService
     transcripts: TranscriptService
     settling: SettlingService
@@ -195,6 +197,7 @@ async def open_services(
             notes,
             heard,
             health,
+            SavingService(downloads.open_whole, downloads.save_as, details.recording_of),
             hooks,
             transcripts,
             SettlingService(book, history, now),

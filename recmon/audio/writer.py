@@ -6,28 +6,14 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 
 from recmon.audio.decoder import Decoder, load_soundfile
 from recmon.audio.stream import GrowingFile
+from recmon.domain.recordings import SoundFormat
 from recmon.errors import StoreError, UnsupportedAudio
 
 BLOCK_FRAMES = 1 << 16
-
-
-class SoundFormat(Enum):
-    """A form in which sound can be saved; the value is the file's ending without the dot."""
-
-    WAV = "wav"
-    FLAC = "flac"
-    OGG = "ogg"
-    MP3 = "mp3"
-
-    @property
-    def extension(self) -> str:
-        """The file's ending, with the dot."""
-        return f".{self.value}"
 
 
 _FORMS = {

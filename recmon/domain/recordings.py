@@ -36,6 +36,20 @@ class LocatorKind(Enum):
     FILE = "file"
 
 
+class SoundFormat(Enum):
+    """A form in which sound can be saved; the value is the file's ending without the dot."""
+
+    WAV = "wav"
+    FLAC = "flac"
+    OGG = "ogg"
+    MP3 = "mp3"
+
+    @property
+    def extension(self) -> str:
+        """The file's ending, with the dot."""
+        return f".{self.value}"
+
+
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
     """Facts about a recording's sound.

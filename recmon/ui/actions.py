@@ -58,7 +58,7 @@ class ActionSpec:
 
 
 ACTIONS = (
-    ActionSpec("save_recording", "&Save recording as…", "&File", ("Ctrl+S",), "save"),
+    ActionSpec("save_recordings", "&Save recordings…", "&File", ("Ctrl+S",), "save"),
     ActionSpec("import_archive", "&Import archive…", "&File", ("Ctrl+I",), "import", starts_section=True),
     ActionSpec("import_lists", "Import call &lists…", "&File", ("Ctrl+Shift+I",)),
     ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), needs_services=False, starts_section=True),

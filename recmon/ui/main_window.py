@@ -245,7 +245,7 @@ class MainWindow(QMainWindow):
             "filter_to": lambda: self._with_pane(lambda pane: pane.filter_by(caller=False)),
             "newest": lambda: self._with_pane(lambda pane: pane.table.scroll_to_top()),
             "columns": self._open_columns,
-            "save_recording": self._save_recording,
+            "save_recordings": self._save_recordings,
             "import_archive": lambda: self._import(is_archive=True),
             "import_lists": lambda: self._import(is_archive=False),
             "legs": lambda: self._with_pane(lambda pane: pane.table.toggle_legs()),
@@ -295,9 +295,9 @@ class MainWindow(QMainWindow):
         if call is not None and self._workplace is not None:
             self._workplace.play(call)
 
-    def _save_recording(self) -> None:
+    def _save_recordings(self) -> None:
         if self._workplace is not None:
-            self._workplace.save_recording(self._current_call())
+            self._workplace.save_recordings()
 
     def _listen(self) -> None:
         if self._workplace is not None:

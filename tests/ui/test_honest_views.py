@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from opened_window import Opened, Use, until
 from PySide6.QtCore import QRect
-from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QMenu
+from PySide6.QtWidgets import QApplication, QLabel, QMenu
 from pytestqt.qtbot import QtBot
 from window_services import EAST, NOW, key, past_call, started
 
@@ -149,45 +148,6 @@ def test_the_words_of_a_window_without_servers_are_whole(opened: Opened, use: Us
         await until(lambda: words.height() >= words.heightForWidth(words.width()) > 0)
         opened.window.resize(700, 700)
         await until(lambda: words.height() >= words.heightForWidth(words.width()))
-
-    use(steps)
-
-
-@pytest.mark.parametrize(
-    ("arrives", "named", "saved"),
-    [
-        ("a.mp3", "Dr. Smith", "Dr. Smith.mp3"),
-        ("a.mp3", "taken", "taken (2).mp3"),
-        ("a.mp3", "mine.wav", "mine.wav"),
-        ("a", "mine", "mine"),
-    ],
-)
-def test_what_arrives_decides_the_form_of_the_saved_file(
-    opened: Opened, use: Use, tmp_path: Path, arrives: str, named: str, saved: str
-) -> None:
-    (tmp_path / "taken.mp3").write_bytes(b"another")
-
-    async def steps() -> None:
-        downloads = opened.services.downloads
-        downloads.arrives = Path(arrives)
-        opened.workplace.save_recording(past_call(1))
-        dialog = next(d for d in opened.workplace.findChildren(QFileDialog) if d.isVisible())
-        assert dialog.defaultSuffix() == ""
-        dialog.fileSelected.emit(str(tmp_path / named))
-        dialog.reject()
-        await until(lambda: bool(downloads.saved))
-        assert downloads.saved[0][1] == tmp_path / saved
-
-    use(steps)
-
-
-def test_a_recording_that_is_here_is_offered_with_its_own_ending(opened: Opened, use: Use) -> None:
-    async def steps() -> None:
-        opened.services.downloads.kept = Path("kept.mp4")
-        opened.workplace.save_recording(past_call(1))
-        dialog = next(d for d in opened.workplace.findChildren(QFileDialog) if d.isVisible())
-        assert dialog.selectedFiles()[0].endswith(".mp4")
-        dialog.reject()
 
     use(steps)
 

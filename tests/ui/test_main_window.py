@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from opened_window import Opened, Use, until
@@ -222,30 +221,13 @@ def test_the_menu_of_a_row_plays_saves_copies_and_filters(opened: Opened, use: U
         past.table.menu_requested.emit(past.rows.call_at(1), 1, past.table.viewport().mapToGlobal(place))
         menu = next(menu for menu in past.findChildren(QMenu) if menu.isVisible())
         entries = {action.text(): action for action in menu.actions() if action.text()}
-        assert list(entries)[:4] == ["Play", "Save recording as…", "Copy", "Copy rows"]
+        assert list(entries)[:4] == ["Play", "Save recordings…", "Copy", "Copy rows"]
         entries["Copy rows"].trigger()
         assert QApplication.clipboard().text().startswith("State\tFrom\t")
         entries["Calls from +44200002"].trigger()
         assert opened.window.top_bar.search.text() == "from:+44200002"
         await until(lambda: opened.past_numbers() == [2])
         menu.close()
-
-    use(steps)
-
-
-def test_a_recording_is_saved_where_the_user_says(opened: Opened, use: Use, tmp_path: Any) -> None:
-    async def steps() -> None:
-        opened.act("show_past")
-        past = opened.workplace.past
-        await until(lambda: past.rows.rowCount() == 40)
-        past.table.selectRow(0)
-        opened.act("save_recording")
-        dialog = next(d for d in opened.workplace.findChildren(QDialog) if d.isVisible())
-        dialog.fileSelected.emit(str(tmp_path / "one.wav"))
-        dialog.reject()
-        await until(lambda: bool(opened.services.downloads.saved))
-        assert opened.services.downloads.saved[0][1] == tmp_path / "one.wav"
-        await until(lambda: bool(opened.window.toasts.notices))
 
     use(steps)
 

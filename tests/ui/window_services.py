@@ -15,6 +15,7 @@ from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, Reco
 from recmon.domain.cdr import CdrField, CdrRecord, CdrSection
 from recmon.domain.checks import CheckStep, Finding, Verdict
 from recmon.domain.events import CallEnded, CallFacts, CallStarted, CallUpdated
+from recmon.domain.filenames import check_template, file_stem
 from recmon.domain.health import Health, HealthVerdict
 from recmon.domain.legs import Leg
 from recmon.domain.notes import Note, NoteDraft, note_order
@@ -28,6 +29,7 @@ from recmon.services.imports import ImportProgress
 from recmon.services.listening import live_sound
 from recmon.services.markers import CallMarker
 from recmon.services.playback import PlaybackState, PlaybackStatus
+from recmon.services.saving import Naming, SaveFailure, SaveProgress
 from recmon.services.statuses import Gap, LinkState, ServerStatus
 from recmon.services.synchronisation import SyncStatus
 
@@ -143,26 +145,14 @@ class ToldMonitor:
 
 
 class RememberedDownloads:
-    """Remembers what was saved."""
+    """Tells what the test says of downloads."""
 
     def __init__(self) -> None:
         self.changed: Publisher[DownloadStatus] = Publisher()
-        self.saved: list[tuple[RecordingRef, Path]] = []
         self.kept: Path | None = None
-        self.arrives = Path("arrived.wav")
 
     def cached(self, ref: RecordingRef) -> Path | None:
         return self.kept
-
-    def open(self, ref: RecordingRef) -> RememberedDownloads:
-        return self
-
-    async def finished(self) -> Path:
-        await asyncio.sleep(0)
-        return self.arrives
-
-    async def save_as(self, ref: RecordingRef, target: Path) -> None:
-        self.saved.append((ref, target))
 
     def tell(self, ref: RecordingRef, state: DownloadState, error: RecmonError | None = None) -> None:
         self.changed.publish(DownloadStatus(ref, state, error=error))
@@ -302,6 +292,44 @@ class KeptNotes:
         self.changed.publish(note.draft.call)
 
 
+class RememberedSaving:
+    """Names files as the service does; writes small ones, and fails where the test says so."""
+
+    def __init__(self) -> None:
+        self.saved: list[tuple[tuple[CallKey, ...], Path, Naming]] = []
+        self.failing: set[CallKey] = set()
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+
+    def problem_of(self, template: str) -> str | None:
+        return check_template(template)
+
+    def preview(self, calls: Sequence[Call], naming: Naming) -> tuple[str, ...]:
+        return tuple(file_stem(naming.template, call, naming.zone) for call in calls)
+
+    async def save(
+        self,
+        calls: Sequence[Call],
+        folder: Path,
+        naming: Naming,
+        progress: Callable[[SaveProgress], None] = lambda progress: None,
+    ) -> SaveProgress:
+        self.saved.append((tuple(call.key for call in calls), folder, naming))
+        state = SaveProgress(len(calls))
+        for name, call in zip(self.preview(calls, naming), calls, strict=True):
+            await asyncio.sleep(0)
+            if call.key in self.failing:
+                failure = SaveFailure(call.key, RecordingMissing("the server has no such file"))
+                state = replace(state, failures=(*state.failures, failure))
+            else:
+                path = folder / f"{name}.wav"
+                path.write_bytes(b"sound")
+                state = replace(state, saved=(*state.saved, path))
+            progress(state)
+        await self.may_end.wait()
+        return state
+
+
 class ToldHealth:
     """Knows the judgements that the test made."""
 
@@ -423,6 +451,7 @@ class WindowServices:
     notes: KeptNotes = field(default_factory=KeptNotes)
     heard: ToldHeard = field(default_factory=ToldHeard)
     health: ToldHealth = field(default_factory=ToldHealth)
+    saving: RememberedSaving = field(default_factory=RememberedSaving)
     imports: SteppedImports = field(default_factory=SteppedImports)
     listening: OfferedListening = field(init=False)
     settling: GivenUp = field(init=False)

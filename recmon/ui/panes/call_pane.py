@@ -77,7 +77,7 @@ class CallPane(QWidget):
         play_requested(Call): play its recording.
         listen_requested(Call): listen to it while it goes on.
         settle_requested(list[Call]): give up those of them that are unconfirmed.
-        save_requested(Call): save its recording to a file that the user names.
+        save_requested(): save the recordings of the selected calls.
         filter_requested(str): put this into the search field.
         query_failed(QueryError | None): the search text is wrong there, or right again.
         zone_clicked(): the user wants the other zone.
@@ -88,7 +88,7 @@ class CallPane(QWidget):
     play_requested = Signal(object)
     listen_requested = Signal(object)
     settle_requested = Signal(object)
-    save_requested = Signal(object)
+    save_requested = Signal()
     filter_requested = Signal(str)
     query_failed = Signal(object)
     zone_clicked = Signal()
@@ -206,8 +206,8 @@ class CallPane(QWidget):
             settle.triggered.connect(lambda: self.settle_requested.emit(doubtful))
         play = menu.addAction(icons.icon("play", "quiet"), "Play")
         play.triggered.connect(lambda: self.play_requested.emit(call))
-        save = menu.addAction(icons.icon("save", "quiet"), "Save recording as…")
-        save.triggered.connect(lambda: self.save_requested.emit(call))
+        save = menu.addAction(icons.icon("save", "quiet"), "Save recordings…")
+        save.triggered.connect(self.save_requested.emit)
         why_not = "" if call.recordings else "no recording is known"
         if call.recordings and not call.state.is_over:
             why_not = "after the call"

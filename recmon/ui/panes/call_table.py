@@ -53,6 +53,7 @@ class CallTable(QTableView):
         menu_requested(Call, int, QPoint): right click on a column of a row, or the menu key; global position.
         columns_changed(): the user chose, moved or resized columns.
         rested(bool): the list came to rest at its top, or left it.
+        drag_requested(list[Call]): the user drags the selected rows away.
     """
 
     call_selected = Signal(object)
@@ -60,6 +61,7 @@ class CallTable(QTableView):
     menu_requested = Signal(object, int, QPoint)
     columns_changed = Signal()
     rested = Signal(bool)
+    drag_requested = Signal(object)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -86,6 +88,8 @@ class CallTable(QTableView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setDragEnabled(True)
+        self.setDragDropMode(QAbstractItemView.DragDropMode.DragOnly)
         self.doubleClicked.connect(self._on_double_clicked)
         self.entered.connect(lambda index: self._hover(index.row()))
         self.verticalScrollBar().valueChanged.connect(self._tell_rest)
@@ -267,6 +271,10 @@ class CallTable(QTableView):
         super().mouseReleaseEvent(event)
         self._is_pressed = False
         self._tell_rest()
+
+    def startDrag(self, actions: Qt.DropAction) -> None:
+        # The files are made first; what begins here is only the wish.
+        self.drag_requested.emit(self.calls_selected())
 
     def leaveEvent(self, event: object) -> None:
         self._hover(-1)

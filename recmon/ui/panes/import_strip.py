@@ -7,27 +7,17 @@ from pathlib import Path
 from typing import Protocol
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QFileDialog,
-    QFrame,
-    QHBoxLayout,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from recmon.errors import RecmonError
 from recmon.services.imports import ImportProgress, ImportResult
 from recmon.ui import text as words
 from recmon.ui.dialogs.problems_dialog import ProblemsDialog
 from recmon.ui.notifier import sentence_for
-from recmon.ui.panes.labels import ElidedLabel
-from recmon.ui.panes.notices import IconLabel
+from recmon.ui.panes.progress_strip import ProgressStrip
 from recmon.ui.tasks import UiTasks
 
 IMPORT_TASK = "import"
-_STEPS = 1000
 
 
 class Imports(Protocol):
@@ -38,8 +28,8 @@ class Imports(Protocol):
     ) -> ImportResult: ...
 
 
-class ImportStrip(QFrame):
-    """Asks for what to import, and tells how it goes; hidden while there is nothing to tell.
+class ImportStrip(ProgressStrip):
+    """Asks for what to import, and tells how it goes.
 
     Args:
         imports: takes the calls in.
@@ -53,34 +43,13 @@ class ImportStrip(QFrame):
     running_changed = Signal(bool)
 
     def __init__(self, imports: Imports, tasks: UiTasks, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__("import", "Import", parent)
         self._imports = imports
         self._tasks = tasks
         self._folder = str(Path.home())
         self._result = ImportResult()
-        self.setProperty("kind", "panel")
-        self.setAccessibleName("Import")
-        self._icon = IconLabel("import", "quiet", 18)
-        self._text = ElidedLabel()
-        self._bar = QProgressBar()
-        self._bar.setRange(0, _STEPS)
-        self._bar.setTextVisible(False)
-        self._bar.setFixedSize(160, 6)
-        self._bar.setAccessibleName("Progress of the import")
-        self._why = QPushButton("Show why")
-        self._why.setProperty("kind", "link")
-        self._cancel = QPushButton("Cancel")
-        self._close = QPushButton("Close")
-        self._place()
-        self._why.clicked.connect(self._show_problems)
-        self._cancel.clicked.connect(lambda: tasks.cancel(IMPORT_TASK))
-        self._close.clicked.connect(self.hide)
-        self.hide()
-
-    @property
-    def text(self) -> str:
-        """What is told."""
-        return self._text.text()
+        self.why.clicked.connect(self._show_problems)
+        self.cancel.clicked.connect(lambda: tasks.cancel(IMPORT_TASK))
 
     @property
     def is_running(self) -> bool:
@@ -110,30 +79,13 @@ class ImportStrip(QFrame):
         self._folder = str(paths[0].parent)
         self._tasks.start(IMPORT_TASK, self._run(paths))
 
-    def _place(self) -> None:
-        row = QHBoxLayout()
-        row.setContentsMargins(16, 8, 8, 8)
-        row.setSpacing(8)
-        row.addWidget(self._icon)
-        row.addWidget(self._text, 1)
-        for widget in (self._bar, self._why, self._cancel, self._close):
-            row.addWidget(widget)
-        line = QFrame()
-        line.setProperty("kind", "line")
-        line.setFixedHeight(1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addLayout(row)
-        column.addWidget(line)
-
     async def _run(self, paths: Sequence[Path]) -> None:
         what = words.one_line(paths[0].name or str(paths[0]))
         if len(paths) > 1:
             what = words.counted(len(paths), "file", "files")
         self._result = ImportResult()
         self._show(f"Importing {what}", is_running=True)
-        self._bar.setValue(0)
+        self.show_share(0.0)
         self.running_changed.emit(True)
         outcome = f"The import of {what} was cancelled"
         try:
@@ -150,16 +102,11 @@ class ImportStrip(QFrame):
 
     def _on_progress(self, what: str, progress: ImportProgress) -> None:
         self._result = progress.result
-        self._bar.setValue(round(progress.share * _STEPS))
+        self.show_share(progress.share)
         self._show(f"Importing {what}: {in_words(progress.result)}", is_running=True)
 
     def _show(self, text: str, *, is_running: bool) -> None:
-        self._text.show_text(text)
-        self._bar.setVisible(is_running)
-        self._cancel.setVisible(is_running)
-        self._close.setVisible(not is_running)
-        self._why.setVisible(bool(self._result.problems))
-        self.show()
+        self.tell(text, is_running=is_running, has_reasons=bool(self._result.problems))
 
     def _show_problems(self) -> None:
         ProblemsDialog(self._result.problems, self._result.unreadable, self.window()).open()

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, ServerId
@@ -27,6 +26,7 @@ from recmon.ui.panes.history_pane import HistoryPane
 from recmon.ui.panes.import_strip import ImportStrip
 from recmon.ui.panes.live_pane import LivePane
 from recmon.ui.panes.player_bar import PlayerBar
+from recmon.ui.panes.save_strip import SaveStrip
 from recmon.ui.panes.server_bar import ServerBar
 from recmon.ui.state import WindowState
 from recmon.ui.tasks import UiTasks
@@ -41,10 +41,6 @@ _DETAILS_PX = 328
 PLAYBACK_TASK = "playback"
 """The player's own name for its work: starting a call cancels what it was doing."""
 
-_SUFFIXES = frozenset(
-    {".wav", ".mp3", ".ogg", ".opus", ".flac", ".m4a", ".mp4", ".mkv", ".avi", ".wmv", ".wma"}
-)
-"""A file that the user named so keeps its name, whatever arrives."""
 
 NOTHING_TO_SETTLE = "Only a call that is unconfirmed can be settled."
 
@@ -97,7 +93,6 @@ class Workplace(QWidget):
         self._notifier = notifier
         self._state = state
         self._shown: CallKey | None = None
-        self._save_folder = str(Path.home())
         self._recordings = RecordingStates()
         self._recordings.follow(services.downloads)
         self._marks = ListenerMarks()
@@ -131,6 +126,7 @@ class Workplace(QWidget):
         )
         self.player = PlayerBar(services.playback, tasks, notifier, theme, markers=services.markers)
         self.importing = ImportStrip(services.imports, tasks)
+        self.saving = SaveStrip(services.saving, tasks, notifier, state)
         self.servers = ServerBar(
             services.monitor,
             services.book,
@@ -171,6 +167,7 @@ class Workplace(QWidget):
         self.past.show_zone(zone)
         self.details.show_zone(zone)
         self.player.show_zone(zone)
+        self.saving.show_zone(zone)
 
     def show_compact(self, is_compact: bool) -> None:
         """Choose between low and high rows."""
@@ -242,26 +239,9 @@ class Workplace(QWidget):
         else:
             self._notifier.tell(Notice(NOTHING_TO_SETTLE, topic="settled"))
 
-    def save_recording(self, call: Call | None) -> None:
-        """Ask for a file and save a call's recording there."""
-        if call is None:
-            self._notifier.tell(
-                Notice("No call is selected.", "Select one, then save its recording.", topic="save")
-            )
-            return
-        try:
-            ref = self._services.details.recording_of(call)
-        except RecmonError as error:
-            self._notifier.tell_error(error, topic="save")
-            return
-        dialog = QFileDialog(self, "Save recording as", self._save_folder)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        place = self._services.downloads.cached(ref)
-        # What arrives decides the form of the file; before that nothing is put behind its name.
-        dialog.selectFile(_file_name(call) + ("" if place is None else place.suffix))
-        dialog.fileSelected.connect(lambda name: self._tasks.start("save", self._save(ref, Path(name))))
-        dialog.open()
+    def save_recordings(self) -> None:
+        """Ask where to save the recordings of the selected calls."""
+        self.saving.ask(self.pane.table.calls_selected())
 
     def tell_problems(self) -> None:
         """Tell what the history met before anyone could be told, such as a damaged database."""
@@ -282,6 +262,7 @@ class Workplace(QWidget):
         self._state.keep_text("volume", f"{self._services.playback.status.volume:.2f}")
         for subscription in self._subscriptions:
             subscription.cancel()
+        self.saving.stop()
         self.live.stop()
         self.past.stop()
         self._recordings.stop()
@@ -297,6 +278,7 @@ class Workplace(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.importing)
+        column.addWidget(self.saving)
         column.addWidget(self._views, 1)
         self._beside.addWidget(tables)
         self._beside.addWidget(self.details)
@@ -337,7 +319,8 @@ class Workplace(QWidget):
         for pane in (self.live, self.past):
             pane.call_selected.connect(self._show_call)
             pane.play_requested.connect(self.play)
-            pane.save_requested.connect(self.save_recording)
+            pane.save_requested.connect(self.save_recordings)
+            pane.table.drag_requested.connect(self.saving.drag_out)
             pane.listen_requested.connect(self.listen)
             pane.settle_requested.connect(self.settle)
             pane.why_not_listen = self.why_not_listen
@@ -400,27 +383,3 @@ class Workplace(QWidget):
             return
         notice = sentence_for(status.error)
         self._notifier.tell(Notice(notice.text, notice.help, notice.kind, topic))
-
-    async def _save(self, ref: Any, target: Path) -> None:
-        fetched = await self._services.downloads.open(ref).finished()
-        if fetched.suffix and target.suffix.lower() not in (fetched.suffix.lower(), *_SUFFIXES):
-            target = _free(target.with_name(target.name + fetched.suffix))
-        await self._services.downloads.save_as(ref, target)
-        self._save_folder = str(target.parent)
-        self._notifier.tell(Notice(f"The recording was saved as {target.name}.", topic="save"))
-
-
-def _free(target: Path) -> Path:
-    """Return a name that no file has: nobody was asked whether that one may be written over."""
-    place, number = target, 2
-    while place.exists():
-        place, number = target.with_name(f"{target.stem} ({number}){target.suffix}"), number + 1
-    return place
-
-
-def _file_name(call: Call) -> str:
-    at = call.started_at or call.received_at
-    parts = [f"{at:%Y%m%d-%H%M%S}"] if at else []
-    parts += [text.party(call.caller), text.party(call.callee)]
-    name = "_".join(part for part in parts if part != text.NONE)
-    return "".join(c if c.isalnum() or c in "-_+ ." else "-" for c in name).strip(" .") or "recording"

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from recmon.audio.stream import GrowingFile
-from recmon.audio.writer import SoundFormat, write_sound
+from recmon.audio.writer import write_sound
+from recmon.domain.recordings import SoundFormat
 from recmon.errors import StoreError, UnsupportedAudio
 
 RATE = 8000
