@@ -10,7 +10,9 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -83,6 +85,12 @@ class SoundSink:
         command = ["parec", f"--device={_SINK}.monitor", "--latency-msec=20", *form, str(path)]
         return Recording(command, self.environment, path)
 
+    def watch(self) -> Monitor:
+        """Note when sound begins at the sink, as exactly as its server tells, while the monitor is entered."""
+        form = ["--format=s16le", f"--rate={RATE}", f"--channels={CHANNELS}", "--raw"]
+        command = ["parec", f"--device={_SINK}.monitor", "--latency-msec=5", *form]
+        return Monitor(command, self.environment)
+
     def _control(self, *command: str) -> int:
         return subprocess.run(
             ["pactl", *command],
@@ -138,6 +146,55 @@ class Recording:
         """Seconds that are in the file by now."""
         size = self._path.stat().st_size if self._path.exists() else 0
         return size / (RATE * CHANNELS * 2)
+
+
+class Monitor:
+    """Hears the sink while entered, a few milliseconds behind it."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self._command = command
+        self._environment = environment
+        self._heard: list[tuple[float, bytes]] = []
+        self._recorder: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def __enter__(self) -> Monitor:
+        self._recorder = subprocess.Popen(self._command, env=self._environment, stdout=subprocess.PIPE)
+        self._thread.start()
+        wait_until(lambda: bool(self._heard), START_DEADLINE_S, "nothing is heard")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._recorder is not None:
+            self._recorder.terminate()
+            self._recorder.communicate()
+            self._thread.join(START_DEADLINE_S)
+
+    def sound_after(self, at_s: float, loudness: float, deadline_s: float = START_DEADLINE_S) -> float:
+        """Wait for the first sample louder than this, of 1, after a time; return when it came, monotonic."""
+        give_up_at = time.monotonic() + deadline_s
+        looked_at = 0
+        while True:
+            while looked_at < len(self._heard):
+                came_at, data = self._heard[looked_at]
+                looked_at += 1
+                if came_at >= at_s and _loudest(data) > loudness:
+                    return came_at
+            assert time.monotonic() < give_up_at, "no sound came"
+            time.sleep(0.002)
+
+    def _listen(self) -> None:
+        assert self._recorder is not None
+        assert self._recorder.stdout is not None
+        while data := os.read(self._recorder.stdout.fileno(), 1 << 16):
+            self._heard.append((time.monotonic(), data))
+
+
+def _loudest(data: bytes) -> float:
+    samples = array("h", data[: len(data) // 2 * 2])
+    return max(max(samples), -min(samples)) / 32768 if samples else 0.0
 
 
 def wait_until(is_true: Callable[[], bool], deadline_s: float, what: str) -> None:

@@ -1,16 +1,23 @@
 """The recordings server of the `sound` benchmark: any path leads to an hour of stereo A-law, loud at once.
 
 Arguments: a folder for its certificate, and bytes a second (0: as fast as they are taken). The one line of
-output names a settings file that leads here; the end of standard input ends it.
+output is JSON: a settings file that leads here, and an address where another player gets the same bytes, at
+the same rate, by a plain GET without TLS. The end of standard input ends it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import struct
 import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+from aiohttp import web
 
 from recmon.simulators.ccfs import CcfsFaults, CcfsSimulator
 from recmon.simulators.certificates import Certificate
@@ -40,6 +47,34 @@ def _alaw(value: float) -> int:
     return (code | (0x80 if value >= 0 else 0)) ^ 0x55
 
 
+@asynccontextmanager
+async def plain_server(content: bytes, rate: int) -> AsyncIterator[str]:
+    """Serve the recording at any path; yields the address."""
+
+    async def send(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "audio/wav"})
+        response.content_length = len(content)
+        await response.prepare(request)
+        step = max(1, rate // 50) if rate else 1 << 18
+        begun = time.monotonic()
+        with suppress(ConnectionError):
+            for offset in range(0, len(content), step):
+                if rate:
+                    await asyncio.sleep(max(0.0, begun + offset / rate - time.monotonic()))
+                await response.write(content[offset : offset + step])
+        return response
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", send)
+    runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
 async def main() -> None:
     """Serve until standard input ends."""
     folder, rate = Path(sys.argv[1]), int(sys.argv[2])
@@ -58,8 +93,9 @@ async def main() -> None:
             f'version = 1\n[[servers]]\nname = "archive"\nvendor = "huawei_ccfs"\nurl = "{server.url}"\n'
             f'access_key = "{ACCESS_KEY}"\nsecret_key = "file:secret"\nca_file = "ca.pem"\n'
         )
-        print(settings, flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        async with plain_server(content, rate) as url:
+            print(json.dumps({"settings": str(settings), "url": url}), flush=True)
+            await asyncio.to_thread(sys.stdin.read)
 
 
 if __name__ == "__main__":
