@@ -18,16 +18,16 @@ FRAME_S = 0.02
 BLOCK_S = 8.0
 PUBLISH_EVERY_S = 0.5
 
-FAINTEST_DB = -50.0
+FAINTEST_DB = -60.0
 """Nobody speaks more softly than this, relative to full scale."""
 
-ABOVE_NOISE_DB = 12.0
+ABOVE_NOISE_DB = 6.0
 """Speech is so much louder than what the line makes by itself."""
 
 NOISE_PERCENTILE = 10
 """The line's own noise is what is louder than this part of the time."""
 
-ECHO_DB = 22.0
+ECHO_DB = 17.0
 """What is so much softer than the other side at the same moment is its echo."""
 
 LEAST_SPEECH_S = 0.1
@@ -97,20 +97,23 @@ class Loudness:
         self._size = max(1, round(FRAME_S * sample_rate))
         self._rest = np.zeros((0, channels), np.float32)
         self._parts: list[Decibels] = []
-        self._peaks = np.zeros(channels, np.float32)
+        # Sums the squares of a frame per channel, as one product of matrices: many times faster than along
+        # the short axis of the channels.
+        self._summing = np.tile(np.eye(channels, dtype=np.float32), (self._size, 1)) / self._size
+        self._highest = np.zeros(channels, np.float32)
         self._frames = 0
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Take in the next frames, of shape (frames, channels)."""
         self._frames += len(block)
-        self._peaks = np.maximum(self._peaks, np.abs(block).max(axis=0))
         waiting = np.concatenate((self._rest, block)) if len(self._rest) else block
         count = len(waiting) // self._size
         self._rest = waiting[count * self._size :].copy()
         if count:
-            rows = waiting[: count * self._size].reshape(count, self._size, self._channels)
-            energy = np.einsum("ntc,ntc->nc", rows, rows) / self._size
-            self._parts.append((10 * np.log10(energy + 1e-10)).astype(np.float32))
+            squares = np.square(waiting[: count * self._size]).reshape(count, -1)
+            highest = squares.max(axis=0).reshape(self._size, self._channels).max(axis=0)
+            self._highest = np.maximum(self._highest, highest)
+            self._parts.append((10 * np.log10(squares @ self._summing + 1e-10)).astype(np.float32))
 
     def found(self, *, is_complete: bool = False) -> tuple[SpeechMap, tuple[SideLevel, ...]]:
         """Return who speaks when, and how loud, as far as it is known."""
@@ -123,7 +126,7 @@ class Loudness:
             _spans(speech[:, channel], self._size / self._rate, length_s) for channel in range(self._channels)
         ]
         levels = tuple(
-            _level(loudness[:, channel], speech[:, channel], float(self._peaks[channel]))
+            _level(loudness[:, channel], speech[:, channel], float(self._highest[channel]))
             for channel in range(self._channels)
         )
         return speech_map(spans, length_s, is_complete=is_complete), levels
@@ -158,7 +161,7 @@ def _spans(speech: NDArray[np.bool_], frame_s: float, length_s: float) -> list[S
     ]
 
 
-def _level(loudness: Decibels, speech: NDArray[np.bool_], peak: float) -> SideLevel:
+def _level(loudness: Decibels, speech: NDArray[np.bool_], highest: float) -> SideLevel:
     spoken = loudness[speech]
     mean = float(np.mean(10 ** (spoken / 10))) if len(spoken) else 0.0
-    return SideLevel(10 * float(np.log10(mean + 1e-10)), 20 * float(np.log10(peak + 1e-5)))
+    return SideLevel(10 * float(np.log10(mean + 1e-10)), 10 * float(np.log10(highest + 1e-10)))
