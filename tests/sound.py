@@ -86,7 +86,7 @@ class SoundSink:
         return Recording(command, self.environment, path)
 
     def watch(self) -> Monitor:
-        """Note when sound begins at the sink, as exactly as its server tells, while the monitor is entered."""
+        """Note when sound begins at the sink, as exactly as its server tells, while it is entered."""
         form = ["--format=s16le", f"--rate={RATE}", f"--channels={CHANNELS}", "--raw"]
         command = ["parec", f"--device={_SINK}.monitor", "--latency-msec=5", *form]
         return Monitor(command, self.environment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ FEWER_EACH = 4
 
 COARSEST_BINS = 512
 """A resolution with fewer bins has no coarser one."""
+
+ROUNDING = 1e-6
+"""Of a bin: a place that is so near to its edge is meant to be its edge."""
 
 READ_SIZE = 1 << 18
 DECODED_FRAMES = 1 << 15
@@ -168,7 +172,8 @@ class Peaks:
         wanted = (end_s - begin_s) * self._rate / (max(1, columns) * self._step)
         level, size = self._resolution(max(1, round(wanted)))
         bin_s = self._bin_s(level, size)
-        first, last = max(0, int(begin_s / bin_s)), max(0, -int(-end_s // bin_s))
+        first = max(0, math.floor(begin_s / bin_s + ROUNDING))
+        last = max(0, math.ceil(end_s / bin_s - ROUNDING))
         return self._waveform(level, size, first * size, min(self._tables[level][1], last * size))
 
     def _resolution(self, joined: int) -> tuple[int, int]:
@@ -238,12 +243,13 @@ def _highest(block: Levels, step: int) -> Levels:
     for word in (np.uint32, np.uint16, np.uint8):
         if channels <= np.dtype(word).itemsize:
             best = _highest_of_parts(best, word, 2)
-    return best.reshape(-1, channels)
+    rows: Levels = best.reshape(-1, channels)
+    return rows
 
 
 def _highest_of_parts(levels: Levels, word: type[np.unsignedinteger[Any]], parts: int) -> Levels:
     words = np.ascontiguousarray(levels).view(word).reshape(-1, parts)
-    best = np.ascontiguousarray(words[:, 0]).view(np.uint8)
+    best: Levels = np.ascontiguousarray(words[:, 0]).view(np.uint8)
     for part in range(1, parts):
         np.maximum(best, np.ascontiguousarray(words[:, part]).view(np.uint8), out=best)
     return best
@@ -267,8 +273,9 @@ class _Levels:
 
 def _alaw_levels(stored: bytes) -> Levels:
     # ITU-T G.711: with every second bit inverted, the low seven bits grow with the magnitude.
-    levels = np.frombuffer(stored, np.uint8) ^ _EVEN_BITS
-    return np.bitwise_and(levels, _MAGNITUDE, out=levels)
+    levels: Levels = np.frombuffer(stored, np.uint8) ^ _EVEN_BITS
+    levels &= _MAGNITUDE
+    return levels
 
 
 def _mulaw_levels(stored: bytes) -> Levels:

@@ -29,8 +29,10 @@ class Mpv:
 
     def __enter__(self) -> Mpv:
         self._process = subprocess.Popen(
-            ["mpv", "--no-config", "--idle=yes", "--no-video", "--ao=pulse", "--really-quiet", "--no-terminal",
-             f"--input-ipc-server={self._socket}"],
+            [
+                "mpv", "--no-config", "--idle=yes", "--no-video", "--ao=pulse",
+                "--really-quiet", "--no-terminal", f"--input-ipc-server={self._socket}",
+            ],
             env=self._environment,
         )  # fmt: skip
         wait_until(self._answers, DEADLINE_S, "mpv does not answer")
