@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from recmon.domain.calls import Call, RecordingRef, ServerId
+from recmon.domain.calls import Call, RecordingRef, RecordingStage, ServerId, ToldRecording
 from recmon.domain.cdr import CdrField, CdrSection
 from recmon.domain.legs import Leg
 from recmon.errors import RecordingMissing
@@ -49,7 +49,11 @@ class CallDetails:
         Raises:
             RecordingMissing: nothing tells; the reason is for the user.
         """
-        return call.recordings[0] if call.recordings else self._configured(call)
+        if call.recordings:
+            return call.recordings[0]
+        if call.told:
+            raise RecordingMissing(_why_not_there(call.told))
+        return self._configured(call)
 
     def no_listening(self, server: ServerId) -> str | None:
         """Return in plain words why nobody can listen to the calls of a server that go on, or None."""
@@ -94,3 +98,10 @@ class CallDetails:
     def _adapter(self, server: ServerId) -> VendorAdapter | None:
         configured = self._servers.get(server)
         return None if configured is None else self._adapters.get(configured.vendor)
+
+
+def _why_not_there(told: Sequence[ToldRecording]) -> str:
+    """Return why recordings that a server told of have no place."""
+    if any(recording.stage is RecordingStage.EXPECTED for recording in told):
+        return "the server expects a recording, and has not told yet that it is there"
+    return next((recording.reason for recording in told if recording.reason), "the server made no recording")

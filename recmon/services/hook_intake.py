@@ -18,7 +18,7 @@ from recmon.domain.callbook import CallBook
 from recmon.domain.calls import Call, CallKey, CallState, ServerId
 from recmon.domain.conditions import StateIs, TextField, TextIs, TimeIs, fold_text
 from recmon.domain.events import RawMessage, ServerWarning, Unrecognised
-from recmon.domain.joining import ENDED_FOR, KEPT_CALLS
+from recmon.domain.joining import ENDED_FOR, KEPT_CALLS, OPEN_FOR
 from recmon.domain.query import Query, Term
 from recmon.domain.transcripts import Phrase
 from recmon.domain.unattached import UnattachedRecording
@@ -157,6 +157,11 @@ class HookIntake:
         """Return the recordings of a server that have no call, the oldest first."""
         door = self._doors.get(server)
         return () if door is None else door.joining.unattached
+
+    def lose_silent(self) -> None:
+        """Give up calls of which nothing was told for hours; to be called now and then."""
+        for door in self._doors.values():
+            door.joining.lose_silent(self._now() - OPEN_FOR)
 
     def expect_test(self, nonce: str) -> None:
         """Answer a request of our own that carries this text, once."""

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from PySide6.QtCore import Qt, QTimeZone
 from PySide6.QtGui import QFontMetrics
 
-from recmon.domain.calls import Call, CallState, Direction, Party
+from recmon.domain.calls import Call, CallState, Direction, Party, RecordingStage
 from recmon.domain.health import Health, HealthVerdict
 
 NONE = "–"  # noqa: RUF001  # an en dash on purpose: it stands alone in a cell
@@ -253,7 +253,16 @@ def direction_word(value: Direction) -> str:
 
 
 def recording_state(call: Call) -> RecordingState:
-    """Tell what is known of a call's recording from the call alone; AVAILABLE only a download can show."""
+    """Tell what is known of a call's recording from the call alone.
+
+    That it is available shows only where its server told so by itself, or once it was fetched.
+    """
+    if call.told:
+        stages = {told.stage for told in call.told}
+        if RecordingStage.AVAILABLE in stages:
+            return RecordingState.AVAILABLE
+        is_expected = RecordingStage.EXPECTED in stages
+        return RecordingState.EXPECTED if is_expected else RecordingState.FAILED
     if not call.recordings:
         return RecordingState.NONE
     if call.state is CallState.RINGING or call.state.is_over:

@@ -21,10 +21,13 @@ from recmon.domain.legs import Leg
 from recmon.domain.notes import Note, NoteDraft, note_order
 from recmon.domain.query import Query
 from recmon.domain.spans import Spans
+from recmon.domain.transcripts import Phrase
+from recmon.domain.unattached import UnattachedRecording
 from recmon.errors import NoteNotYours, RecmonError, RecordingMissing
 from recmon.publisher import Publisher
 from recmon.services.downloads import DownloadState, DownloadStatus
 from recmon.services.history import ImportResult, SearchPage
+from recmon.services.hooks import HookTest
 from recmon.services.imports import ImportProgress
 from recmon.services.listening import live_sound
 from recmon.services.markers import CallMarker
@@ -32,6 +35,7 @@ from recmon.services.playback import PlaybackState, PlaybackStatus
 from recmon.services.saving import Naming, SaveFailure, SaveProgress
 from recmon.services.statuses import Gap, LinkState, ServerStatus
 from recmon.services.synchronisation import SyncStatus
+from recmon.services.transcripts import TranscriptChange
 
 NOW = datetime(2026, 11, 21, 9, 42, 0, tzinfo=UTC)
 EAST, WEST = ServerId("east"), ServerId("west")
@@ -377,6 +381,51 @@ class ToldHeard:
         return True
 
 
+class KnownTranscripts:
+    """Knows the words that the test says."""
+
+    def __init__(self) -> None:
+        self.changed: Publisher[TranscriptChange] = Publisher()
+        self.known: dict[CallKey, tuple[Phrase, ...]] = {}
+
+    async def of(self, call: Call) -> tuple[Phrase, ...]:
+        await asyncio.sleep(0)
+        return self.known.get(call.key, ())
+
+    def tell(self, call_key: CallKey, *phrases: Phrase) -> None:
+        self.known[call_key] = phrases
+        self.changed.publish(TranscriptChange(call_key, phrases))
+
+
+class OfferedHooks:
+    """Says what the test lets it; remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        self.result = HookTest(True, "A test hook arrived through the address, secret included.")
+        self.tested: list[ServerId] = []
+        self.ports: list[int] = []
+        self.retried = 0
+        self.waiting: tuple[UnattachedRecording, ...] = ()
+        self.intake = self
+
+    def address(self, server: ServerId, *, shows_secret: bool) -> str | None:
+        return f"http://127.0.0.1:8790/hooks/{server}/{'s3cret' if shows_secret else '****'}"
+
+    async def send_test(self, server: ServerId) -> HookTest:
+        self.tested.append(server)
+        await asyncio.sleep(0)
+        return self.result
+
+    def use_port(self, port: int) -> None:
+        self.ports.append(port)
+
+    def retry_now(self) -> None:
+        self.retried += 1
+
+    def unattached(self, server: ServerId) -> tuple[UnattachedRecording, ...]:
+        return self.waiting
+
+
 class OfferedListening:
     """Offers listening where the test does not forbid it; the sound comes at once."""
 
@@ -453,6 +502,8 @@ class WindowServices:
     health: ToldHealth = field(default_factory=ToldHealth)
     saving: RememberedSaving = field(default_factory=RememberedSaving)
     imports: SteppedImports = field(default_factory=SteppedImports)
+    transcripts: KnownTranscripts = field(default_factory=KnownTranscripts)
+    hooks: OfferedHooks = field(default_factory=OfferedHooks)
     listening: OfferedListening = field(init=False)
     settling: GivenUp = field(init=False)
     events: list[str] = field(default_factory=list)

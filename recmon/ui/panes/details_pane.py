@@ -26,6 +26,7 @@ from recmon.ui import text as words
 from recmon.ui.icons import icon
 from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
+from recmon.ui.models.transcript_feed import TranscriptFeed
 from recmon.ui.notifier import Notice, Notifier, sentence_for
 from recmon.ui.panes.details_rows import (
     RecordingFacts,
@@ -34,6 +35,7 @@ from recmon.ui.panes.details_rows import (
     cdr_sections,
     heading,
     recording_section,
+    transcript_section,
 )
 from recmon.ui.panes.field_view import FieldView
 from recmon.ui.panes.labels import ElidedLabel, plain_tool_tip
@@ -58,6 +60,7 @@ class DetailsPane(QFrame):
         why_not_listen: tells why a call cannot be listened to; empty where it can.
         states: what downloads of recordings came to.
         marks: how recordings were judged.
+        transcript: the words of the call; None: none are shown.
         now: the clock, aware UTC.
         parent: of the widget.
 
@@ -80,6 +83,7 @@ class DetailsPane(QFrame):
         why_not_listen: Callable[[Call], str] = lambda call: "Listening is not offered here.",
         states: RecordingStates | None = None,
         marks: ListenerMarks | None = None,
+        transcript: TranscriptFeed | None = None,
         now: Clock = utc_now,
         parent: QWidget | None = None,
     ) -> None:
@@ -91,6 +95,9 @@ class DetailsPane(QFrame):
         self._marks = marks
         if marks is not None:
             marks.changed.connect(self._on_mark_changed)
+        self._transcript = transcript
+        if transcript is not None:
+            transcript.changed.connect(self._refresh)
         self._playback = playback
         self._why_not_listen = why_not_listen
         self._notifier = notifier
@@ -154,6 +161,8 @@ class DetailsPane(QFrame):
             return
         is_other = call is None or self._call is None or call.key != self._call.key
         self._call = call
+        if self._transcript is not None:
+            self._transcript.show_call(call)
         self._pages.setCurrentIndex(0 if call is None else 1)
         self._ticker.set_wanted(call is not None and not call.state.is_over)
         if call is None:
@@ -205,9 +214,14 @@ class DetailsPane(QFrame):
                 (
                     call_section(self._call, self._now(), self._zone),
                     recording_section(self._call, self._facts),
+                    *self._said(self._call),
                     *self._cdr,
                 )
             )
+
+    def _said(self, call: Call) -> tuple[Section, ...]:
+        phrases = () if self._transcript is None else self._transcript.phrases
+        return (transcript_section(call, phrases),) if phrases else ()
 
     def _read_cdr(self, call: Call) -> None:
         self._cdr = cdr_sections(self._details.sections(call), shows_raw=self._raw.isChecked())

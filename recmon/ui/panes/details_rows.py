@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,11 +10,16 @@ from recmon.domain.calls import Call, Direction, RecordingRef
 from recmon.domain.cdr import CdrSection
 from recmon.domain.health import Health
 from recmon.domain.recordings import AudioInfo, LocatorKind, parse_locator
+from recmon.domain.transcripts import Phrase, Side
 from recmon.ui import text as words
 
 LONGEST_SHOWN = 600
 """Characters of a value in the pane; the tool tip and the clipboard have the whole."""
 
+MOST_PHRASES = 400
+"""Of a transcript in the pane; the latest are shown."""
+
+_NO_RECORDING = words.RecordingState.NONE.value
 _PLACES = {
     LocatorKind.PATH: "file",
     LocatorKind.FOLDER: "folder",
@@ -117,6 +122,7 @@ def call_section(call: Call, now: datetime, zone: words.Zone) -> Section:
         for doubt, applies in (
             ("start not seen", not call.start_seen),
             ("times by our clock", call.is_approximate),
+            ("only its recording tells of it", call.is_reconstructed),
         )
         if applies
     ]
@@ -137,10 +143,10 @@ def call_section(call: Call, now: datetime, zone: words.Zone) -> Section:
 def recording_section(call: Call, facts: RecordingFacts) -> Section:
     """Say where the call's recording is, or why there is none."""
     if facts.ref is None:
-        rows = [Row("state", "State", words.RecordingState.NONE.value)]
+        rows = [Row("state", "State", words.recording_state(call).value if call.told else _NO_RECORDING)]
         if facts.reason:
             rows.append(Row("reason", "Reason", facts.reason))
-        return Section("Recording", tuple(rows))
+        return Section("Recording", (*rows, *_told_rows(call)))
     state = facts.state or words.recording_state(call)
     if facts.info is not None:
         state = words.RecordingState.AVAILABLE
@@ -156,7 +162,36 @@ def recording_section(call: Call, facts: RecordingFacts) -> Section:
     rows.append(Row("holder", "Held by", facts.holder))
     kind, place = _place(facts.ref.locator)
     rows.append(Row("place", kind.capitalize(), place))
-    return Section("Recording", tuple(rows))
+    return Section("Recording", (*rows, *_told_rows(call)))
+
+
+def transcript_section(call: Call, phrases: Sequence[Phrase]) -> Section:
+    """Say what was said, the latest words last; a text that does not stand yet ends in an ellipsis."""
+    names = {Side.CALLER: words.party(call.caller), Side.CALLEE: words.party(call.callee), None: words.NONE}
+    shown = list(enumerate(phrases))[-MOST_PHRASES:]
+    rows = [
+        Row(f"said {number}", names[phrase.side], phrase.text if phrase.is_final else f"{phrase.text} …")
+        for number, phrase in shown
+    ]
+    if len(phrases) > len(shown):
+        rows.insert(0, Row("earlier", words.NONE, f"{len(phrases) - len(shown):,} earlier phrases"))
+    return Section("Transcript", tuple(rows))
+
+
+def _told_rows(call: Call) -> list[Row]:
+    """Say what a server told of each of several recordings, or of one that is not simply there."""
+    if len(call.told) < 2:
+        return []
+    rows = []
+    for number, told in enumerate(call.told, 1):
+        parts = [told.stage.value]
+        if told.duration_s is not None:
+            parts.append(words.duration(told.duration_s))
+        if told.reason:
+            parts.append(told.reason)
+        label = f"Recording {number}"
+        rows.append(Row(f"told {told.recording_id}", label, " · ".join(parts), told.locator or ""))
+    return rows
 
 
 def cdr_sections(sections: Iterable[CdrSection], *, shows_raw: bool) -> tuple[Section, ...]:

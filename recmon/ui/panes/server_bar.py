@@ -10,12 +10,14 @@ from recmon.domain.callbook import CallBook
 from recmon.domain.calls import ServerId
 from recmon.services.details import CallDetails
 from recmon.services.downloads import DownloadStatus
+from recmon.services.hooks import HookService
 from recmon.services.monitor import Monitor
 from recmon.services.statuses import ServerStatus
 from recmon.services.synchronisation import HistorySync, SyncStatus
 from recmon.ui.dialogs.check_dialog import CheckDialog, ServerCheck
 from recmon.ui.icons import icon
 from recmon.ui.notifier import Notice, Notifier
+from recmon.ui.panes.hook_actions import HookActions
 from recmon.ui.panes.server_list import ServerDelegate
 from recmon.ui.panes.server_panel import ServerPanel
 from recmon.ui.panes.server_rows import ServerModel, ServerRow
@@ -39,14 +41,17 @@ class ServerBar(QFrame):
         theme: the colours.
         check: checks a server; None: that is not offered.
         sync: brings the past calls; None: that is not done.
+        hooks: receives web hooks; None: that is not done.
         now: the clock, aware UTC.
         parent: of the widget.
 
     Signals:
         server_selected(ServerId): show only this server's calls.
+        play_requested(RecordingRef): the user wants to hear a recording that has no call.
     """
 
     server_selected = Signal(object)
+    play_requested = Signal(object)
 
     def __init__(
         self,
@@ -59,6 +64,7 @@ class ServerBar(QFrame):
         *,
         check: ServerCheck | None = None,
         sync: HistorySync | None = None,
+        hooks: HookService | None = None,
         now: Clock = utc_now,
         parent: QWidget | None = None,
     ) -> None:
@@ -89,7 +95,12 @@ class ServerBar(QFrame):
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._list.installEventFilter(self)
-        self._panel = ServerPanel(self, can_test=check is not None)
+        self._panel = ServerPanel(self, can_test=check is not None, address_of=self._address_of)
+        self._hooks = hooks
+        self._hook_actions: HookActions | None = None
+        if hooks is not None:
+            self._hook_actions = HookActions(hooks, self._panel.hook_part, tasks, notifier, self)
+            self._hook_actions.play_requested.connect(self.play_requested)
         self._place()
 
         self._list.clicked.connect(self._open_panel)
@@ -179,11 +190,16 @@ class ServerBar(QFrame):
         row = self._model.row_of(status.server)
         if known is None or row is None or (known.notice is None) is not (row.notice is None):
             self._list.scheduleDelayedItemsLayout()
+        if self._hook_actions is not None and status.hooks is not None:
+            self._hook_actions.tell_warning(status.server, status.hooks.warning)
         has_servers = self._model.rowCount() > 0
         self._empty.setVisible(not has_servers)
         self._list.setVisible(has_servers)
         if row is not None and self._panel.isVisible() and self._panel.server == status.server:
             self._panel.show_row(row, self._now())
+
+    def _address_of(self, server: ServerId) -> str | None:
+        return None if self._hooks is None else self._hooks.address(server, shows_secret=False)
 
     def _on_history(self, history: SyncStatus) -> None:
         self._model.take_history(history)
@@ -220,7 +236,9 @@ class ServerBar(QFrame):
 
     def _retry(self, server: ServerId) -> None:
         row = self._model.row_of(server)
-        if row is not None and row.status.watches:
+        if row is not None and row.status.hooks is not None and self._hooks is not None:
+            self._hooks.retry_now()
+        elif row is not None and row.status.watches:
             self._monitor.retry_now(server)
         if self._sync is not None:
             self._sync.retry_now(server)

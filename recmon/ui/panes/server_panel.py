@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from PySide6.QtCore import Qt, Signal
@@ -11,6 +12,7 @@ from recmon.domain.calls import ServerId
 from recmon.services.statuses import LinkState
 from recmon.ui import text as words
 from recmon.ui.notifier import Notice
+from recmon.ui.panes.hook_part import HookPart, hook_values
 from recmon.ui.panes.labels import ElidedLabel
 from recmon.ui.panes.server_rows import ServerRow, clock_words, history_of, next_try, server_line
 
@@ -19,6 +21,14 @@ _WIDTH = 380
 
 class ServerPanel(QFrame):
     """Tells all that is known of one server's connection; closes by Escape or a click beside it.
+
+    Args:
+        parent: of the panel.
+        can_test: whether a check is offered.
+        address_of: tells the address of a server that calls us, its secret masked.
+
+    Attributes:
+        hook_part: what is said of web hooks; hidden for other servers.
 
     Signals:
         retry_requested(ServerId): connect now.
@@ -32,14 +42,23 @@ class ServerPanel(QFrame):
     calls_requested = Signal(object)
     error_copied = Signal(str)
 
-    def __init__(self, parent: QWidget | None = None, *, can_test: bool = False) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        *,
+        can_test: bool = False,
+        address_of: Callable[[ServerId], str | None] = lambda server: None,
+    ) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
+        self._address_of = address_of
         self._row: ServerRow | None = None
         self.setProperty("kind", "toast")
         self.setFixedWidth(_WIDTH)
         self._title = ElidedLabel("heading")
         self._vendor = ElidedLabel("quiet")
+        self._names: dict[str, QLabel] = {}
         self._values: dict[str, QLabel] = {}
+        self.hook_part = HookPart()
         self._clock = _wrapped("quiet")
         self._what = _wrapped("")
         self._what_helps = _wrapped("quiet")
@@ -69,6 +88,7 @@ class ServerPanel(QFrame):
         self.setAccessibleName(f"{words.one_line(status.server)}, {line.word}")
         is_watching = status.state is LinkState.LIVE and status.watches
         supervised = "yes" if status.is_supervised else "no, silence is not noticed"
+        hooks = status.hooks is not None
         values = {
             "State": line.word if status.watches or notice else f"{line.word}, {line.age}",
             "Since": words.full_time(row.unwatched_since or status.since),
@@ -79,9 +99,16 @@ class ServerPanel(QFrame):
             "History": history_of(row, now),
             "Next try": next_try(status, now).removeprefix("next try ") if status.retry_at else words.NONE,
         }
-        for name, value in values.items():
-            if self._values[name].text() != value:
-                self._values[name].setText(value)
+        if hooks:
+            values = {name: values[name] for name in ("State", "Since", "Next try")} | hook_values(status)
+        for name, label in self._values.items():
+            self._names[name].setVisible(name in values)
+            label.setVisible(name in values)
+            if name in values and label.text() != values[name]:
+                label.setText(values[name])
+        self.hook_part.setVisible(hooks)
+        if hooks:
+            self.hook_part.show_status(status, self._address_of(status.server))
         for label, text in (
             (self._clock, clock_words(status)),
             (self._what, "" if notice is None else notice.text),
@@ -113,7 +140,10 @@ class ServerPanel(QFrame):
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
         for number, name in enumerate(
-            ("State", "Since", "Last event", "Events", "Unrecognised", "Keep-alive", "History", "Next try")
+            (
+                *("State", "Since", "Last event", "Events", "Unrecognised", "Keep-alive", "History"),
+                *("Last hook", "Accepted", "Repeated", "Refused", "Unreadable", "Not stored", "Next try"),
+            )
         ):
             label, value = QLabel(name), QLabel()
             label.setProperty("kind", "quiet")
@@ -121,6 +151,7 @@ class ServerPanel(QFrame):
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             grid.addWidget(label, number, 0)
             grid.addWidget(value, number, 1)
+            self._names[name] = label
             self._values[name] = value
         buttons = QHBoxLayout()
         buttons.setContentsMargins(0, 8, 0, 0)
@@ -137,6 +168,7 @@ class ServerPanel(QFrame):
         column.addWidget(self._clock)
         column.addWidget(self._what)
         column.addWidget(self._what_helps)
+        column.addWidget(self.hook_part)
         column.addLayout(buttons)
 
     def _on_retry_clicked(self) -> None:

@@ -111,9 +111,10 @@ class ServerRow:
     @property
     def has_reason(self) -> bool:
         """Whether something is wrong, so that the server takes one more line."""
-        return (
-            self.status.error is not None and self.status.watches and self.status.state is not LinkState.LIVE
-        )
+        status = self.status
+        if status.state is LinkState.LIVE:
+            return status.hooks is not None and bool(status.hooks.warning)
+        return status.error is not None and status.watches
 
     @property
     def reason(self) -> str:
@@ -143,7 +144,8 @@ def server_line(row: ServerRow, now: datetime) -> ServerLine:
             )
             if behind := _clock_behind(status, 2):
                 age = f"{age} · clock {behind.removesuffix(' of')}"
-            return ServerLine(Mark.DOT, "live", f"{row.live_calls:,} live", age)
+            warning = "" if status.hooks is None else status.hooks.warning
+            return ServerLine(Mark.DOT, "live", f"{row.live_calls:,} live", age, words.one_line(warning))
         case LinkState.CONNECTING:
             return ServerLine(Mark.DASHED, "quiet", "connecting", for_how_long, reason)
         case LinkState.SUBSCRIBING:
@@ -229,6 +231,10 @@ def _tells_history(row: ServerRow) -> bool:
 
 
 def _last_event(status: ServerStatus, now: datetime) -> str:
+    if status.hooks is not None:
+        if status.hooks.last_at is None:
+            return f"no hook yet · listening for {words.span((now - status.since).total_seconds())}"
+        return f"last hook {words.ago(status.hooks.last_at, now)}"
     if status.last_event_at is None:
         return f"no event yet · watched for {words.span((now - status.since).total_seconds())}"
     return f"last event {words.ago(status.last_event_at, now)}"

@@ -12,13 +12,14 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from recmon.domain.callbook import CallBookChange
-from recmon.domain.calls import Call, CallKey, ServerId
+from recmon.domain.calls import Call, CallKey, RecordingRef, ServerId
 from recmon.errors import RecmonError, StoreError
 from recmon.publisher import Subscription
 from recmon.services.statuses import Gap
 from recmon.ui import text
 from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
+from recmon.ui.models.transcript_feed import TranscriptFeed
 from recmon.ui.notifier import Notice, Notifier, sentence_for
 from recmon.ui.panes.call_pane import CallPane
 from recmon.ui.panes.details_pane import DetailsPane
@@ -114,6 +115,7 @@ class Workplace(QWidget):
             leg_of=services.details.leg_of,
             marks=self._marks,
         )
+        self._transcript = TranscriptFeed(services.transcripts, tasks)
         self.details = DetailsPane(
             services.details,
             services.playback,
@@ -123,6 +125,7 @@ class Workplace(QWidget):
             why_not_listen=self.why_not_listen,
             states=self._recordings,
             marks=self._marks,
+            transcript=self._transcript,
         )
         self.player = PlayerBar(services.playback, tasks, notifier, theme, markers=services.markers)
         self.importing = ImportStrip(services.imports, tasks)
@@ -136,6 +139,7 @@ class Workplace(QWidget):
             theme,
             check=services.check,
             sync=services.sync,
+            hooks=services.hooks,
         )
         self._views = QStackedWidget()
         self._across = QSplitter(Qt.Orientation.Horizontal)
@@ -198,6 +202,12 @@ class Workplace(QWidget):
         self._notifier.mend(PLAYBACK_TASK)
         self.player.show_call(call)
         self._services.health.expect(call.key, ref)
+        self._tasks.start(PLAYBACK_TASK, self._services.playback.play(ref))
+
+    def play_unattached(self, ref: RecordingRef) -> None:
+        """Play a recording of which nothing tells whose it is."""
+        self._notifier.mend(PLAYBACK_TASK)
+        self.player.show_call(None)
         self._tasks.start(PLAYBACK_TASK, self._services.playback.play(ref))
 
     def why_not_listen(self, call: Call | None) -> str:
@@ -266,6 +276,7 @@ class Workplace(QWidget):
         self.live.stop()
         self.past.stop()
         self._recordings.stop()
+        self._transcript.stop()
         self._marks.stop()
         for part in (self.details, self.player, self.servers):
             part.close_subscriptions()
@@ -332,6 +343,7 @@ class Workplace(QWidget):
         self.details.listen_requested.connect(self.listen)
         self.player.listen_requested.connect(self.listen)
         self.importing.running_changed.connect(self.importing_changed)
+        self.servers.play_requested.connect(self.play_unattached)
         self.servers.server_selected.connect(lambda name: self.filter_requested.emit(f'server:"{name}"'))
 
     def _subscribe(self) -> list[Subscription]:
