@@ -49,6 +49,12 @@ def style_sheet(tokens: Tokens) -> str:
         selection-color: {t.on_accent}; }}
     QLineEdit {{ min-height: 30px; }}
     QLineEdit:focus, QPlainTextEdit:focus {{ border: 1px solid {t.accent}; }}
+    QComboBox {{ background: {t.panel}; color: {t.text}; border: 1px solid {t.line}; border-radius: 8px;
+        padding: 0 32px 0 8px; min-height: 30px; }}
+    QComboBox:focus, QComboBox:on {{ border: 1px solid {t.accent}; }}
+    QComboBox::drop-down {{ border: none; width: 0px; }}
+    QComboBox QAbstractItemView {{ background: {t.panel}; color: {t.text}; border: 1px solid {t.line};
+        selection-background-color: {t.selection}; selection-color: {t.text}; }}
     QLineEdit[state="bad"] {{ border: 1px solid {t.bad}; }}
 
     QPushButton {{ background: {t.panel}; color: {t.text}; border: 1px solid {t.line}; border-radius: 6px;

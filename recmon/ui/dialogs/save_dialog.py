@@ -8,7 +8,6 @@ from typing import Protocol
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
     QFileDialog,
     QGridLayout,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from recmon.domain.calls import Call
 from recmon.services.saving import USUAL_TEMPLATE, Naming, SoundFormat
 from recmon.ui import text as words
+from recmon.ui.panes.choice import Choice
 from recmon.ui.panes.notices import plain_label
 from recmon.ui.panes.ticker import utc_now
 
@@ -78,12 +78,10 @@ class SaveDialog(QDialog):
         self._zone = zone
         self.setWindowTitle("Save recordings")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(620, self.sizeHint().height())
         self.folder = QLineEdit(folder)
         self.folder.setAccessibleName("Folder")
         self.browse = QPushButton("Browse…")
-        self.form = QComboBox()
-        self.form.setAccessibleName("Form")
+        self.form = Choice("Form")
         for title, form in FORMS:
             self.form.addItem(title, form)
         self.template = QLineEdit(template or USUAL_TEMPLATE)
@@ -94,6 +92,10 @@ class SaveDialog(QDialog):
         self._preview.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.save_button = QPushButton("Save")
         self.save_button.setDefault(True)
+        self._preview.setAlignment(Qt.AlignmentFlag.AlignTop)
+        # Always of the same height, so that nothing moves while a template is typed.
+        self._preview.setMinimumHeight((_SHOWN_NAMES + 1) * self._preview.fontMetrics().lineSpacing())
+        self._hint.setMinimumHeight(2 * self._hint.fontMetrics().lineSpacing())
         self._place()
         self.browse.clicked.connect(self._on_browse)
         self.save_button.clicked.connect(self._on_save)
@@ -101,6 +103,7 @@ class SaveDialog(QDialog):
         for field in (self.template, self.folder):
             field.textChanged.connect(self._show)
         self._show()
+        self.resize(620, self.sizeHint().height())
 
     @property
     def naming(self) -> Naming:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from recmon.domain.calls import Call, Party
+from recmon.domain.health import Health
 from recmon.ui import text
 from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
@@ -144,8 +145,28 @@ def _started_tip(call: Call, moment: Moment) -> str:
     return f"{whole}, by this computer's clock" if call.is_approximate else whole
 
 
+def _recording_problem(call: Call, moment: Moment) -> Health | None:
+    """Return the judgement of a recording that is here and not as it should be."""
+    if moment.recordings.of(call) is not RecordingState.AVAILABLE:
+        return None
+    health = moment.marks.health_of(call.key)
+    return health if health is not None and health.worst.is_bad else None
+
+
+def _recording(call: Call, moment: Moment) -> str:
+    problem = _recording_problem(call, moment)
+    return moment.recordings.of(call).value if problem is None else problem.worst.value
+
+
 def _recording_look(call: Call, moment: Moment) -> Look:
+    if _recording_problem(call, moment) is not None:
+        return _health_look(call, moment)
     return Look("bad") if moment.recordings.of(call) is RecordingState.FAILED else QUIET
+
+
+def _recording_tip(call: Call, moment: Moment) -> str:
+    problem = _recording_problem(call, moment)
+    return "" if problem is None else text.health_sentence(problem, call)
 
 
 def _heard(call: Call, moment: Moment) -> str:
@@ -271,10 +292,10 @@ RECORDING = Column(
     "recording",
     "Recording",
     108,
-    lambda call, moment: moment.recordings.of(call).value,
+    _recording,
     lambda call: text.recording_state(call).value,
     _recording_look,
-    lambda call, moment: "",
+    _recording_tip,
 )
 HEARD = Column(
     "heard",
@@ -295,6 +316,7 @@ HEALTH = Column(
     lambda call: None,
     _health_look,
     _health_tip,
+    is_hidden=True,
 )
 NOTES = Column(
     "notes",
