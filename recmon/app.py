@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import getpass
 import random
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,12 +18,15 @@ from zoneinfo import ZoneInfo
 from recmon.audio.output import SoundDeviceOutput
 from recmon.domain.callbook import CallBook
 from recmon.domain.calls import ServerId
-from recmon.errors import RecordingMissing
+from recmon.errors import RecordingMissing, SecretMissing
 from recmon.paths import DataDir
 from recmon.services.archives import Archives
+from recmon.services.cache import RecordingCache
+from recmon.services.cache_keeping import CacheKeeper
 from recmon.services.check import CheckService
 from recmon.services.details import CallDetails
 from recmon.services.downloads import DownloadService
+from recmon.services.fetching import CallRecordings
 from recmon.services.health import HealthService
 from recmon.services.heard import HeardService
 from recmon.services.history import HistoryService
@@ -33,6 +38,7 @@ from recmon.services.monitor import Monitor
 from recmon.services.notes import NoteService
 from recmon.services.playback import PlaybackService
 from recmon.services.queries import HistoryQueries
+from recmon.services.queue import DownloadQueue
 from recmon.services.reconciling import ongoing_lister
 from recmon.services.recordings import StoredRecordings
 from recmon.services.saving import SavingService
@@ -40,13 +46,15 @@ from recmon.services.server_watch import WatchedServer
 from recmon.services.silent_calls import CallLimits, SettlingService, SilentCalls
 from recmon.services.synchronisation import HistorySync
 from recmon.services.transcripts import TranscriptService
-from recmon.settings.model import Secret, ServerSettings, Settings
-from recmon.settings.secrets import reveal_secret
+from recmon.settings.model import CacheSettings, Secret, ServerSettings, Settings
+from recmon.settings.secrets import reveal_or_make, reveal_secret
 from recmon.settings.store import load_settings
 from recmon.store.database import Database
 from recmon.vendors.base import HistoryFlows, Now, PolledAdapter, RecordingFlows
 from recmon.vendors.hooks import HookParser
 from recmon.vendors.registry import ADAPTERS
+
+CACHE_KEY_SIZE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,10 @@ class Services:
     monitor: Monitor
     history: HistoryService
     downloads: DownloadService
+    queue: DownloadQueue
+    fetching: CallRecordings
+    cache: CacheKeeper
+    recordings: StoredRecordings
     playback: PlaybackService
     details: CallDetails
     imports: ImportService
@@ -128,17 +140,31 @@ async def open_services(
         archives = Archives(database)
         imports = ImportService(history, archives, settings, ADAPTERS)
         sources = _RecordingSources(settings)
+        recordings = StoredRecordings(database)
+        cache = RecordingCache(
+            data_dir.recordings,
+            recordings,
+            now,
+            seals=settings.cache.encryption,
+            get_key=partial(_cache_key, settings.cache),
+        )
         downloads = await stack.enter_async_context(
-            DownloadService(sources, data_dir.recordings, now, locate_file=archives.locate)
+            DownloadService(sources, cache, now, locate_file=archives.locate)
+        )
+        keeper = await stack.enter_async_context(CacheKeeper(cache, settings.cache, now))
+        queue = await stack.enter_async_context(
+            DownloadQueue(downloads, recordings, now, is_fetching=watches)
         )
         playback = await stack.enter_async_context(PlaybackService(downloads, SoundDeviceOutput()))
         notes = await stack.enter_async_context(NoteService(database, user, now))
         heard = await stack.enter_async_context(HeardService(database, playback, user, now))
         health = await stack.enter_async_context(
-            HealthService(database, StoredRecordings(database), downloads.open_whole, history.find, now)
+            HealthService(database, recordings, downloads.open_whole, history.find, now)
         )
         listening = await stack.enter_async_context(
-            ListeningService(sources, details.no_listening, playback, data_dir.recordings, now)
+            ListeningService(
+                sources, details.no_listening, playback, cache.folder, now, opener=cache.new_opener
+            )
         )
         queries = await stack.enter_async_context(HistoryQueries(partial(_history_flows, settings)))
         servers = settings.servers if watches else ()
@@ -179,6 +205,9 @@ async def open_services(
         await stack.enter_async_context(monitor)
         await stack.enter_async_context(hooks)
         await stack.enter_async_context(sync)
+        fetching = await stack.enter_async_context(
+            CallRecordings(details, queue, downloads, history, book.changed)
+        )
         _calm_garbage_collector()
         yield Services(
             settings,
@@ -186,6 +215,10 @@ async def open_services(
             monitor,
             history,
             downloads,
+            queue,
+            fetching,
+            keeper,
+            recordings,
             playback,
             details,
             imports,
@@ -235,6 +268,24 @@ def _calls_us(server: ServerSettings) -> bool:
     zone = ZoneInfo(server.time_zone)
     parser = ADAPTERS[server.vendor].hook_parser(server.options, server.name, zone, lambda ref: Secret("-"))
     return parser is not None
+
+
+def _cache_key(settings: CacheSettings) -> bytes:
+    """Return the key of encrypted recordings; in the system's key store it is made on first use.
+
+    Raises:
+        SecretMissing: it cannot be had, or is no such key.
+    """
+    secret = reveal_or_make(
+        settings.key, lambda: base64.b64encode(secrets.token_bytes(CACHE_KEY_SIZE)).decode()
+    )
+    try:
+        key = base64.b64decode(secret.reveal(), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != CACHE_KEY_SIZE:
+        raise SecretMissing((f"{settings.key}: this is not {CACHE_KEY_SIZE} bytes in base64",))
+    return key
 
 
 def _hooked(server: ServerSettings) -> HookedServer:

@@ -230,6 +230,10 @@ class RecordingDamaged(RecordingError):
     """What arrived is not a whole recording; it was thrown away."""
 
 
+class RecordingAltered(RecordingError):
+    """The file on this computer is not what arrived: damaged or tampered with since."""
+
+
 class LinkRefused(RecordingError):
     """A link to a recording leads where the settings do not allow; nothing was asked there.
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from io import SEEK_CUR, SEEK_END, SEEK_SET
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 from recmon.errors import DownloadInterrupted, RecmonError, StoreError
 from recmon.publisher import Publisher
@@ -26,6 +26,25 @@ READ_DEADLINE_S = 90.0
 """A decoder waits this long for its next bytes; longer than a download may stall before it gives up."""
 
 
+class FileHandle(Protocol):
+    """An open file, in positions of the recording: what lies on the disk may look different."""
+
+    def seek(self, offset: int, whence: int = SEEK_SET, /) -> int: ...
+    def read(self, size: int = -1, /) -> bytes: ...
+    def write(self, data: memoryview, /) -> int: ...
+    def flush(self) -> None: ...
+    def close(self) -> None: ...
+
+
+FileOpener = Callable[[Path, str], FileHandle]
+"""Opens a file in one of the modes `w+b`, `r+b` and `rb`. Reads must see what was written; raises OSError."""
+
+
+def open_plain(path: Path, mode: str) -> FileHandle:
+    """Open a file as it is, unbuffered: reads and writes take turns, and must see each other."""
+    return open(path, mode, buffering=0)
+
+
 class GrowingFile:
     """One owner of one file handle.
 
@@ -36,19 +55,28 @@ class GrowingFile:
         progressed: publishes the bytes there are, after each change, in the thread that made it.
     """
 
-    def __init__(self, path: Path, expected_size: int | None = None, *, is_endless: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        expected_size: int | None = None,
+        *,
+        is_endless: bool = False,
+        opener: FileOpener = open_plain,
+    ) -> None:
         """Create the file, empty.
 
         Args:
             path: the file; one that exists is emptied.
             expected_size: bytes of the whole file where that is known.
             is_endless: it grows as long as something goes on: nobody must wait for its end.
+            opener: how it lies on the disk.
 
         Raises:
             StoreError: the file cannot be made.
         """
         self.progressed: Publisher[int] = Publisher()
         self._path = path
+        self._opener = opener
         self._is_endless = is_endless
         self._expected = expected_size
         self._received = 0
@@ -57,11 +85,15 @@ class GrowingFile:
         self._error: RecmonError | None = None
         self._views = 0
         self._changed = threading.Condition()
-        self._handle: IO[bytes] | None = self._open("w+b")
+        self._handle: FileHandle | None = self._open("w+b")
 
     @classmethod
-    def whole(cls, path: Path) -> GrowingFile:
+    def whole(cls, path: Path, opener: FileOpener = open_plain) -> GrowingFile:
         """Open a complete file for reading.
+
+        Args:
+            path: the file.
+            opener: how it lies on the disk.
 
         Raises:
             StoreError: it cannot be opened.
@@ -69,17 +101,18 @@ class GrowingFile:
         file = cls.__new__(cls)
         file.progressed = Publisher()
         file._path = path
+        file._opener = opener
         file._is_endless = False
         file._is_finished = True
         file._is_closed = False
         file._error = None
         file._views = 0
         file._changed = threading.Condition()
-        file._handle = file._open("rb")
+        file._handle = handle = file._open("rb")
         try:
-            file._received = os.fstat(file._handle.fileno()).st_size
+            file._received = handle.seek(0, SEEK_END)
         except OSError as error:
-            file._handle.close()
+            handle.close()
             raise StoreError(str(path), str(error)) from error
         file._expected = file._received
         return file
@@ -134,6 +167,20 @@ class GrowingFile:
             self._changed.notify_all()
         self.progressed.publish(self._received)
 
+    def flush(self) -> None:
+        """Hand everything over to the operating system.
+
+        Raises:
+            StoreError: the disk does not take it.
+        """
+        with self._changed:
+            if self._handle is None:
+                return
+            try:
+                self._handle.flush()
+            except OSError as error:
+                raise StoreError(str(self._path), error.strerror or str(error)) from error
+
     def expect(self, size: int) -> None:
         """Tell the bytes of the whole file, once that is known."""
         with self._changed:
@@ -154,6 +201,12 @@ class GrowingFile:
             self._error = error
             self._changed.notify_all()
         self.progressed.publish(self._received)
+
+    def go_on(self) -> None:
+        """Take back what `fail` told: more bytes come after all."""
+        with self._changed:
+            if not self._is_closed:
+                self._error = None
 
     def move_to(self, path: Path) -> None:
         """Give the file another name, replacing a file of that name; readers notice nothing.
@@ -249,10 +302,9 @@ class GrowingFile:
         except OSError as error:
             raise StoreError(str(self._path), error.strerror or str(error)) from error
 
-    def _open(self, mode: str) -> IO[bytes]:
+    def _open(self, mode: str) -> FileHandle:
         try:
-            # Unbuffered: reads and writes take turns on this handle, and a reader must see what was written.
-            return open(self._path, mode, buffering=0)
+            return self._opener(self._path, mode)
         except OSError as error:
             raise StoreError(str(self._path), error.strerror or str(error)) from error
 
@@ -312,6 +364,10 @@ class GrowingView:
         """Return how many bytes of this view are there, counted from its beginning."""
         end = self._file.received if self._end is None else min(self._end, self._file.received)
         return max(0, end - self._start)
+
+    def seekable(self) -> bool:
+        """Return True: some readers ask."""
+        return True
 
     def tell(self) -> int:
         """Return the reading position."""

@@ -14,6 +14,9 @@ from recmon.errors import RecordingMissing
 SEARCHED_AROUND = timedelta(minutes=10)
 """A recording is searched for by its call's time with so much around it, for clocks that differ."""
 
+_PART_MARK = "#"
+"""Stands between the place of an archive and the number of a recording in it."""
+
 _PLACEHOLDER = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
 
 
@@ -163,6 +166,20 @@ def file_recording(server: ServerId, path: str) -> RecordingRef:
         path: absolute.
     """
     return RecordingRef(server, f"{LocatorKind.FILE.value}:{path}")
+
+
+def part_of(ref: RecordingRef, number: int) -> RecordingRef:
+    """Return the handle of one of several recordings that come together; the first, 1, has that of all."""
+    return ref if number == 1 else RecordingRef(ref.server, f"{ref.locator}{_PART_MARK}{number}")
+
+
+def may_be_part(ref: RecordingRef) -> RecordingRef | None:
+    """Return of what a recording is a part, going by its handle alone; None where it cannot be one.
+
+    A place on a server may have the same form by chance: what is kept of recordings tells for certain.
+    """
+    whole, mark, number = ref.locator.rpartition(_PART_MARK)
+    return RecordingRef(ref.server, whole) if mark and number.isdecimal() else None
 
 
 def file_of(ref: RecordingRef) -> str | None:

@@ -24,7 +24,7 @@ from recmon.logs import printable
 from recmon.net.foreign import TransferLimit, checked_origin, checking_resolver
 from recmon.net.names import Lookup, system_lookup
 from recmon.net.tls import client_context, tls_failure
-from recmon.protocol.http import HttpFlow, HttpRequest, HttpResponse, ReadMore
+from recmon.protocol.http import HttpFlow, HttpRequest, HttpResponse, ReadMore, range_validator
 from recmon.settings.model import TlsOptions
 from recmon.vendors.base import MediaHead
 from recmon.vendors.links import LinkRules
@@ -70,13 +70,17 @@ class BodyStart:
 
     Attributes:
         extension: for the file's name, with the dot.
-        expected: bytes that the server announced, or None.
+        expected: bytes of the whole file that the server announced, or None.
         ends_by_close: only the end of the connection marks the body's end, so a cut does not show.
+        offset: which byte of the file the body begins with.
+        validator: by what the rest can be asked for if the body breaks off; None: not at all.
     """
 
     extension: str
     expected: int | None
     ends_by_close: bool
+    offset: int = 0
+    validator: str | None = None
 
 
 class DownloadSink(Protocol):
@@ -154,7 +158,10 @@ class HttpClient:
         if answer is None:
             raise ValueError("a download must end with a streamed request")
         try:
-            await sink.begin(BodyStart(head.extension, answer.expected, answer.ends_by_close))
+            expected = None if answer.expected is None else head.offset + answer.expected
+            validator = range_validator(answer.headers)
+            start = BodyStart(head.extension, expected, answer.ends_by_close, head.offset, validator)
+            await sink.begin(start)
             if answer.head:
                 await sink.write(answer.head)
             while data := await answer.next_chunk():
@@ -379,7 +386,7 @@ class _Answer:
         if response.ok and headers.get("content-encoding", "identity").lower() != "identity":
             packed = printable(headers["content-encoding"], 40)
             raise RecordingDamaged(f"the server packed its answer ({packed}), which was not asked for")
-        self._headers = headers
+        self.headers = headers
         self.ends_by_close = self.expected is None and "chunked" not in headers.get("transfer-encoding", "")
 
     async def read(self, size: int) -> HttpResponse:
@@ -389,7 +396,7 @@ class _Answer:
         while len(self.head) < size and (data := await self.next_chunk()):
             self.head += data
         return HttpResponse(
-            self._response.status, self._headers, self.head, is_complete=self._response.content.at_eof()
+            self._response.status, self.headers, self.head, is_complete=self._response.content.at_eof()
         )
 
     async def read_all(self) -> HttpResponse:
@@ -399,7 +406,7 @@ class _Answer:
             parts += data
             if len(parts) > self._limits.body_size:
                 raise MessageTooLong(f"an answer of more than {self._limits.body_size} bytes")
-        return HttpResponse(self._response.status, self._headers, bytes(parts))
+        return HttpResponse(self._response.status, self.headers, bytes(parts))
 
     async def next_chunk(self) -> bytes:
         """Return what has arrived of the body, at least a byte; nothing at its end."""

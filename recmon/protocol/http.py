@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -58,3 +61,39 @@ class HttpResponse:
 
 HttpFlow = Generator[HttpRequest | ReadMore, HttpResponse, T]
 """A conversation. When it returns after a streamed request, the runner goes on to store that body."""
+
+
+_ETAG = re.compile(r'"[!#-~\x80-\xff]*"')
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(?:\d{1,18}|\*)")
+
+
+def range_validator(headers: Mapping[str, str]) -> str | None:
+    """Return by what the rest of a body can be asked for later; None where the server offers no ranges.
+
+    A strong entity tag, or a date that was at least a second old when it was told (RFC 9110, 8.8 and 13.1.5).
+
+    Args:
+        headers: of the answer that carries the body, by lower-case name.
+    """
+    if headers.get("accept-ranges", "").strip().lower() != "bytes":
+        return None
+    tag = headers.get("etag", "").strip()
+    if _ETAG.fullmatch(tag):
+        return tag
+    changed, told = headers.get("last-modified", "").strip(), headers.get("date", "")
+    try:
+        age = parsedate_to_datetime(told) - parsedate_to_datetime(changed)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return changed if age >= timedelta(seconds=1) else None
+
+
+def range_headers(offset: int, validator: str) -> tuple[tuple[str, str], ...]:
+    """Return what asks for everything from a byte on, or all of it where the file is another by now."""
+    return ("Range", f"bytes={offset}-"), ("If-Range", validator)
+
+
+def range_start(response: HttpResponse) -> int | None:
+    """Return the place of a partial answer's first byte; None for any other answer (RFC 9110, 15.3.7)."""
+    found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", "").strip())
+    return int(found[1]) if response.status == 206 and found else None

@@ -1,285 +1,425 @@
-"""The folder of fetched recordings: growing parts, and whole, verified files under final names.
+"""The recordings that are here, each under the name of its own bytes; what is where stands in the database.
 
-File names are made here, from a hash: nothing that a server says becomes part of a path. Blocks: call it in
-worker threads.
+File names are made here, from a hash: nothing that a server says becomes part of a path.
 """
 
 from __future__ import annotations
 
-import errno
+import asyncio
 import hashlib
 import os
+import re
 import secrets
-import shutil
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from recmon.audio.stream import GrowingFile
+from recmon.audio.stream import FileOpener, GrowingFile, open_plain
 from recmon.domain.calls import RecordingRef
-from recmon.domain.media import WAV_HEAD_LIMIT, check_arrival
-from recmon.errors import DownloadInterrupted, RecmonError, StoreError
-from recmon.net.http import BodyStart
+from recmon.domain.stored_recordings import Content, Failure, Stage, StoredRecording
+from recmon.errors import RecordingAltered, RecordingMissing
+from recmon.services.parts import (
+    PART,
+    RESERVED_BYTES,
+    PartFile,
+    disk_error,
+    is_part_in_use,
+    sync_folder,
+)
+from recmon.services.recordings import StoredRecordings
+from recmon.vendors.base import Now
 
-RESERVED_BYTES = 500 * 1000 * 1000
-"""A download leaves at least this much of the disk free."""
+if TYPE_CHECKING:
+    # Loaded when the first encrypted recording is opened: few programs have one, and it takes a while.
+    from recmon.store.sealed import SealKey
 
-SPACE_CHECK_BYTES = 16 * 1024 * 1024
-"""The free space is looked at again each time this much has arrived."""
+GetKey = Callable[[], bytes]
+"""Gets the 32 bytes that recordings are encrypted with; blocks, and may raise RecmonError."""
 
-COPY_BLOCK = 1 << 20
-"""A copy can be stopped after each of these."""
+READ_BLOCK = 1 << 20
+"""A copy or a check can be stopped after each of these."""
 
-_HEAD_SIZE = WAV_HEAD_LIMIT + 64
-_PART = ".part"
+_SEALED = "-sealed"
+_NAME = re.compile(r"[0-9a-f]{64}(?:-sealed)?(?:\.[0-9a-z]+)?")
+_OLD_NAME = re.compile(r"[0-9a-f]{40}\.[0-9a-z]+")
+"""Named by the place a recording came from, as it was done before there were records of recordings."""
 
 
 class RecordingCache:
-    """Knows which recordings are there. `find` may be called from any thread.
+    """Knows which recordings are here. Its attributes belong to the event loop's thread.
 
     Args:
         folder: made where it is missing.
+        recordings: the records.
+        now: the clock, aware UTC.
         reserved_bytes: disk space that downloads leave free.
+        seals: whether new recordings are encrypted on the disk.
+        get_key: where the key of encrypted ones is.
     """
 
-    def __init__(self, folder: Path, reserved_bytes: int = RESERVED_BYTES) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        recordings: StoredRecordings,
+        now: Now,
+        *,
+        reserved_bytes: int = RESERVED_BYTES,
+        seals: bool = False,
+        get_key: GetKey | None = None,
+    ) -> None:
+        self.folder = folder
+        self.recordings = recordings
+        self._now = now
         self._reserved_bytes = reserved_bytes
-        self._kept: dict[str, Path] = {}
+        self._seals = seals
+        self._get_key = get_key
+        self._key: SealKey | None = None
+        self._getting_key = threading.Lock()
+        self._here: dict[RecordingRef, StoredRecording] = {}
+        self._shared: Counter[str] = Counter()
+        self._size = 0
+        self._old: dict[str, Path] = {}
+        recordings.changed.subscribe(self._on_changed)
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Delete what broken-off transfers left behind, and take stock. Call it first.
 
         Raises:
             StoreError: the folder cannot be made or read.
         """
-        kept: dict[str, Path] = {}
+        here: list[StoredRecording] = []
+
+        def review(records: Sequence[StoredRecording]) -> list[StoredRecording]:
+            names = self._sweep({record.content.file for record in records if record.content})
+            lost: list[StoredRecording] = []
+            for record in records:
+                is_here = record.content is not None and record.content.file in names
+                (here if is_here else lost).append(record)
+            return [_without_file(record) for record in lost]
+
+        await self.recordings.review(review)
+        self._on_changed(here)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all recordings that are here."""
+        return self._size
+
+    def records(self) -> Iterator[StoredRecording]:
+        """Yield the records of all recordings that have a file here."""
+        return iter(self._here.values())
+
+    def find(self, ref: RecordingRef) -> Path | None:
+        """Return a whole recording's file if it is here; only for its name: `open` gives the bytes."""
+        record = self._here.get(ref)
+        if record is None:
+            path = self._old.get(_old_stem(ref))
+        elif record.stage is Stage.ARRIVED and record.content is not None and record.content.file:
+            path = self.folder / record.content.file
+        else:
+            path = None
+        return path if path is not None and path.is_file() else None
+
+    def record(self, ref: RecordingRef) -> StoredRecording | None:
+        """Return what is kept of a recording that has a file here."""
+        return self._here.get(ref)
+
+    async def touch(self, ref: RecordingRef) -> None:
+        """Note that a recording is used now.
+
+        Raises:
+            StoreError: the database does not take it.
+        """
+        if ref in self._here:
+            now = self._now()
+            await self.recordings.change([ref], lambda record: replace(record, used_at=now))
+
+    def new_part(self, ref: RecordingRef) -> PartFile:
+        """Return the file for a transfer; nothing is written yet."""
+        return PartFile(self.folder, _old_stem(ref), self._reserved_bytes, self.new_opener)
+
+    def new_opener(self) -> FileOpener:
+        """Return how new files lie on the disk; blocks.
+
+        Raises:
+            SecretMissing: they are encrypted, and the key cannot be had.
+        """
+        return self._seal_key().open if self._seals else open_plain
+
+    async def keep(
+        self,
+        parts: Sequence[tuple[RecordingRef, PartFile]],
+        change: Callable[[StoredRecording], StoredRecording] = lambda record: record,
+    ) -> tuple[StoredRecording, ...]:
+        """Verify what arrived, give it its final names and note it: all of it or nothing.
+
+        Args:
+            parts: complete transfers.
+            change: what becomes of each record besides.
+
+        Raises:
+            RecordingDamaged: one is not a whole recording.
+            StoreError: the disk or the database does not take it.
+        """
+        contents: dict[RecordingRef, Content] = {}
+        for ref, part in parts:
+            sha256 = await asyncio.to_thread(part.complete)
+            name = f"{sha256}{_SEALED if self._seals else ''}{part.extension}"
+            contents[ref] = Content(sha256, part.received, name)
+
+        def place() -> None:
+            # Inside the transaction: another process that takes stock meanwhile would delete an unknown file.
+            for ref, part in parts:
+                part.place(contents[ref].file or "")
+
+        def note(record: StoredRecording) -> StoredRecording:
+            return change(self._arrived(record, contents[record.ref]))
+
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for path in self._folder.iterdir():
-                if path.suffix != _PART:
-                    kept[path.stem] = path
-                elif not _is_in_use(path):
+            return await self.recordings.change(contents, note, first=place)
+        except BaseException:
+            await asyncio.to_thread(self._take_back, list(contents.values()))
+            raise
+
+    async def open(self, ref: RecordingRef) -> GrowingFile:
+        """Open a recording that is here; it is let go with the last view of it.
+
+        Raises:
+            RecordingMissing: it is not here.
+            RecordingAltered: it is not what arrived.
+            StoreError: it cannot be opened.
+        """
+        path = self.find(ref)
+        if path is None:
+            raise RecordingMissing("the recording is no longer on this computer")
+        return await asyncio.to_thread(self._open, path)
+
+    async def check(
+        self, ref: RecordingRef, stopped: threading.Event | None = None
+    ) -> RecordingAltered | None:
+        """Compare a recording with what arrived; one that differs is put out of use, but not deleted.
+
+        Returns:
+            What was found; None where all is well, or the recording is not here.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        record, path = self._here.get(ref), self.find(ref)
+        if record is None or record.content is None or path is None:
+            return None
+        try:
+            found = await asyncio.to_thread(self._hash, path, stopped)
+        except RecordingAltered as error:
+            altered = error
+        else:
+            if found in (None, record.content.sha256):
+                return None
+            altered = RecordingAltered("the file was changed or damaged on this computer")
+        failure = Failure.of(altered)
+        await self.recordings.change_file(
+            path.name, lambda record: replace(record, stage=Stage.FAILED, failure=failure)
+        )
+        return altered
+
+    async def copy(self, ref: RecordingRef, target: Path) -> None:
+        """Write a copy of a recording in the clear; the target is replaced by the whole copy or left alone.
+
+        Raises:
+            RecordingMissing: it is not here.
+            RecordingAltered: it is not what arrived.
+            StoreError: the copy cannot be written.
+        """
+        record, stopped = self._here.get(ref), threading.Event()
+        file = await self.open(ref)
+        expected = None if record is None or record.content is None else record.content.sha256
+        try:
+            await asyncio.to_thread(copy_whole, file, target, stopped, expected)
+        finally:
+            # A thread cannot be cancelled: the copy looks at this between its blocks.
+            stopped.set()
+
+    async def adopt(self, ref: RecordingRef) -> None:
+        """Note a recording that lies here under its old name.
+
+        Raises:
+            StoreError: it cannot be read, moved or noted.
+        """
+        path = self._old.get(_old_stem(ref))
+        if path is None or ref in self._here:
+            return
+        sha256 = await asyncio.to_thread(self._hash, path, None)
+        content = Content(sha256 or "", path.stat().st_size, f"{sha256}{path.suffix}")
+
+        def place() -> None:
+            os.replace(path, self.folder / f"{sha256}{path.suffix}")
+            sync_folder(self.folder)
+
+        await self.recordings.change([ref], lambda record: self._arrived(record, content), first=place)
+        self._old.pop(_old_stem(ref), None)
+
+    async def remove(self, file: str) -> bool:
+        """Delete a file and note that; tell whether that could be done.
+
+        Raises:
+            StoreError: the database does not take it.
+        """
+        path, is_old = self.folder / file, bool(_OLD_NAME.fullmatch(file))
+        try:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        except OSError:
+            return False  # on Windows a file that is played
+        if is_old:
+            self._old.pop(path.stem, None)
+        else:
+            await self.recordings.change_file(file, _without_file)
+        return True
+
+    def old_files(self) -> tuple[Path, ...]:
+        """Return the files under old names."""
+        return tuple(self._old.values())
+
+    def _arrived(self, record: StoredRecording, content: Content) -> StoredRecording:
+        now = self._now()
+        return replace(
+            record,
+            stage=Stage.ARRIVED,
+            content=content,
+            arrived_at=now,
+            used_at=now,
+            queued_at=None,
+            is_awaited=False,
+            next_try_at=None,
+            failure=None,
+        )
+
+    def _take_back(self, contents: Sequence[Content]) -> None:
+        """Delete files that were placed and could not be noted; what stays goes at the next start."""
+        for content in contents:
+            if content.file is not None and content.file not in self._shared:
+                with suppress(OSError):
+                    (self.folder / content.file).unlink(missing_ok=True)
+
+    def _open(self, path: Path) -> GrowingFile:
+        opener = self._seal_key().open if path.stem.endswith(_SEALED) else open_plain
+        file = GrowingFile.whole(path, opener)
+        file.close()
+        return file
+
+    def _hash(self, path: Path, stopped: threading.Event | None) -> str | None:
+        """Return the hash of a recording; None where that was stopped."""
+        digest = hashlib.sha256()
+        for block in read_blocks(self._open(path)):
+            if stopped is not None and stopped.is_set():
+                return None
+            digest.update(block)
+        return digest.hexdigest()
+
+    def _seal_key(self) -> SealKey:
+        from recmon.store.sealed import SealKey  # see above
+
+        with self._getting_key:
+            if self._key is None:
+                if self._get_key is None:
+                    raise ValueError("nothing tells where the key of encrypted recordings is")
+                self._key = SealKey(self._get_key())
+            return self._key
+
+    def _sweep(self, known: set[str | None]) -> set[str]:
+        """Delete parts that nobody writes and files that nobody knows; return the names of known files."""
+        names: set[str] = set()
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path in self.folder.iterdir():
+                if path.name in known:
+                    names.add(path.name)
+                elif path.suffix != PART and _OLD_NAME.fullmatch(path.name):
+                    self._old[path.stem] = path
+                elif _NAME.fullmatch(path.name) or (path.suffix == PART and not is_part_in_use(path)):
                     # On Windows a part that another process writes cannot be deleted, and need not be.
                     with suppress(PermissionError):
                         path.unlink(missing_ok=True)
         except OSError as error:
-            raise _store_error(self._folder, error) from error
-        self._kept = kept
+            raise disk_error(self.folder, error) from error
+        return names
 
-    def find(self, ref: RecordingRef) -> Path | None:
-        """Return a whole recording's file if it is there."""
-        path = self._kept.get(_stem(ref))
-        return path if path is not None and path.is_file() else None
-
-    def new_part(self, ref: RecordingRef) -> PartFile:
-        """Return the file for a transfer; nothing is written yet."""
-        stem = _stem(ref)
-
-        def note(path: Path) -> None:
-            self._kept[stem] = path
-
-        return PartFile(self._folder, stem, self._reserved_bytes, note)
-
-
-class PartFile:
-    """The file of one transfer, until it is kept or thrown away.
-
-    A cancelled transfer may leave a thread at work here: each method waits for the one before, and after
-    `discard` nothing is written any more.
-    """
-
-    def __init__(self, folder: Path, stem: str, reserved_bytes: int, on_kept: Callable[[Path], None]) -> None:
-        self._folder = folder
-        self._stem = stem
-        self._reserved_bytes = reserved_bytes
-        self._on_kept = on_kept
-        self._start: BodyStart | None = None
-        self._file: GrowingFile | None = None
-        self._is_over = False
-        self._head = bytearray()
-        self._checked_at = 0
-        self._working = threading.Lock()
-
-    def create(self, start: BodyStart) -> None:
-        """Make the file.
-
-        Raises:
-            StoreError: it cannot be made, or the disk is almost full.
-        """
-        with self._working:
-            self._refuse_if_over()
-            self._check_space(start.expected or 0)
-            name = f"{self._stem}.{os.getpid()}-{secrets.token_hex(4)}{_PART}"
-            self._file = GrowingFile(self._folder / name, start.expected)
-            self._start = start
-
-    def append(self, data: bytes) -> GrowingFile:
-        """Write a piece; return the file for readers.
-
-        Raises:
-            StoreError: the disk does not take it.
-        """
-        with self._working:
-            self._refuse_if_over()
-            file = self._made()
-            if len(self._head) < _HEAD_SIZE:
-                self._head += data[: _HEAD_SIZE - len(self._head)]
-            try:
-                file.write(data)
-            except StoreError as error:
-                if isinstance(error.__cause__, OSError):
-                    raise _store_error(self._folder, error.__cause__) from error
-                raise
-            if file.received - self._checked_at >= SPACE_CHECK_BYTES:
-                self._checked_at = file.received
-                self._check_space(0)
-            return file
-
-    def keep(self) -> Path:
-        """Verify what arrived, and only then give it its final name; return that path.
-
-        Raises:
-            RecordingDamaged: it is not a whole recording.
-            StoreError: the disk does not take it.
-        """
-        with self._working:
-            self._refuse_if_over()
-            file, start = self._made(), self._start
-            expected = start.expected if start else None
-            ends_by_close = start is not None and start.ends_by_close
-            check_arrival(bytes(self._head), file.received, expected, ends_by_close=ends_by_close)
-            # Readers need not wait for the disk; only the final name promises a file that stays.
-            file.finish()
-            final = self._folder / (self._stem + (start.extension if start else ""))
-            try:
-                _sync(file.path)
-                file.move_to(final)
-                _sync_folder(self._folder)
-            except OSError as error:
-                raise _store_error(self._folder, error) from error
-            file.close()
-            self._file = None
-            self._is_over = True
-            self._on_kept(final)
-            return final
-
-    def discard(self, error: BaseException) -> None:
-        """Delete the file unless it was kept; readers get the error."""
-        with self._working:
-            self._is_over = True
-            file, self._file = self._file, None
-            if file is None:
-                return
-            told = error if isinstance(error, RecmonError) else DownloadInterrupted("the download was ended")
-            file.fail(told)
-            file.close()
-            # What cannot be deleted, as on Windows a part that is played, goes at the next start; what
-            # led here is the error to tell.
-            with suppress(OSError):
-                file.path.unlink(missing_ok=True)
-
-    def _made(self) -> GrowingFile:
-        if self._file is None:
-            raise ValueError("create the file first")
-        return self._file
-
-    def _refuse_if_over(self) -> None:
-        if self._is_over:
-            raise DownloadInterrupted("the download was ended")
-
-    def _check_space(self, wanted: int) -> None:
-        try:
-            free = shutil.disk_usage(self._folder).free
-        except OSError as error:
-            raise _store_error(self._folder, error) from error
-        if free < wanted + self._reserved_bytes:
-            raise StoreError(
-                str(self._folder),
-                f"the disk is almost full: {_megabytes(free)} are free, but {_megabytes(wanted)} are needed "
-                f"for the recording and {_megabytes(self._reserved_bytes)} in reserve",
-            )
+    def _on_changed(self, records: Iterable[StoredRecording]) -> None:
+        for record in records:
+            before = self._here.pop(record.ref, None)
+            for known, step in ((before, -1), (record, 1)):
+                content = None if known is None else known.content
+                if content is None or content.file is None:
+                    continue
+                was_here = self._shared[content.file] > 0
+                self._shared[content.file] += step
+                is_here = self._shared[content.file] > 0
+                self._size += content.size * (is_here - was_here)
+                if not is_here:
+                    del self._shared[content.file]
+            if record.content is not None and record.content.file is not None:
+                self._here[record.ref] = record
 
 
-def open_whole(path: Path) -> GrowingFile:
-    """Open a kept recording; it is let go with the last view of it.
+def read_blocks(file: GrowingFile) -> Iterator[bytes]:
+    """Yield a whole file in pieces; blocks.
 
     Raises:
-        StoreError: it cannot be opened.
+        RecmonError: why it cannot be read on.
     """
-    file = GrowingFile.whole(path)
-    file.close()
-    return file
+    view = file.view()
+    try:
+        while block := view.read(READ_BLOCK):
+            yield block
+        if view.error is not None:
+            raise view.error
+    finally:
+        view.close()
 
 
-def copy_whole(source: Path, target: Path, stopped: threading.Event) -> None:
+def copy_whole(source: GrowingFile, target: Path, stopped: threading.Event, sha256: str | None) -> None:
     """Copy a recording; the target is replaced by the whole copy or left as it was.
 
     Args:
-        source: a kept recording.
+        source: a recording that is whole.
         target: in an existing folder.
         stopped: once set, the copy is given up.
+        sha256: of what arrived, where that is known.
 
     Raises:
+        RecordingAltered: it is not what arrived.
         StoreError: the copy cannot be written.
     """
-    part = target.with_name(f".{secrets.token_hex(8)}{_PART}")
+    part = target.with_name(f".{secrets.token_hex(8)}{PART}")
+    digest = hashlib.sha256()
     try:
         try:
-            with source.open("rb") as reader, part.open("xb") as writer:
-                while block := reader.read(COPY_BLOCK):
+            with part.open("xb") as writer:
+                for block in read_blocks(source):
                     if stopped.is_set():
                         return
                     writer.write(block)
+                    digest.update(block)
                 writer.flush()
                 os.fsync(writer.fileno())
+            if sha256 is not None and digest.hexdigest() != sha256:
+                raise RecordingAltered("the file was changed or damaged on this computer; nothing was copied")
             os.replace(part, target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise _store_error(target, error) from error
+        raise disk_error(target, error) from error
 
 
-def _stem(ref: RecordingRef) -> str:
+def _without_file(record: StoredRecording) -> StoredRecording:
+    content = None if record.content is None else replace(record.content, file=None)
+    stage = Stage.UNASKED if record.stage is Stage.ARRIVED else record.stage
+    return replace(record, stage=stage, content=content)
+
+
+def _old_stem(ref: RecordingRef) -> str:
     return hashlib.sha256(f"{ref.server}\0{ref.locator}".encode()).hexdigest()[:40]
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:.0f} MB"
-
-
-def _store_error(path: Path, error: OSError) -> StoreError:
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return StoreError(str(path), "the disk is full" if is_full else error.strerror or str(error))
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows cannot open folders
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _is_in_use(part: Path) -> bool:
-    """Tell whether another running process writes this part, named `STEM.PROCESS-RANDOM.part`."""
-    process = part.stem.rpartition(".")[2].partition("-")[0]
-    # On Windows signal 0 would end the process; there the file itself tells, see `prepare`.
-    if os.name == "nt" or not process.isdecimal() or int(process) == os.getpid():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

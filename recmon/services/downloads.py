@@ -1,6 +1,7 @@
-"""Fetches recordings into the cache: one shared transfer per recording, readable while it grows.
+"""Recordings for all who want them: from the cache, or by one shared transfer, readable while it grows.
 
-Decides what is asked for and when; what happens on the disk is in `cache.py`.
+What is fetched when nobody waits for it is decided in `queue.py`; how it is fetched stands in `transfers.py`,
+what happens on the disk in `parts.py` and `cache.py`.
 """
 
 from __future__ import annotations
@@ -8,191 +9,122 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import Enum
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from recmon.audio.stream import GrowingFile
 from recmon.domain.calls import RecordingRef, ServerId
-from recmon.domain.recordings import file_of
+from recmon.domain.media import MediaKind
+from recmon.domain.recordings import file_of, may_be_part, part_of
+from recmon.domain.stored_recordings import StoredRecording
 from recmon.errors import (
-    AuthenticationFailed,
     DownloadInterrupted,
     DownloadPostponed,
     RecmonError,
+    RecordingAltered,
+    RecordingDamaged,
     RecordingError,
     RecordingMissing,
     StoreError,
 )
-from recmon.net.http import BodyStart, HttpClient, HttpLimits
+from recmon.net.http import HttpLimits
 from recmon.publisher import Publisher
-from recmon.services.cache import RESERVED_BYTES, PartFile, RecordingCache, copy_whole, open_whole
-from recmon.vendors.base import LinkedFlows, Now, RecordingFlows
+from recmon.services.cache import RecordingCache, copy_whole
+from recmon.services.parts import PartFile
+from recmon.services.shared_download import Download, DownloadState, DownloadStatus
+from recmon.services.sites import Site
+from recmon.services.transfers import INTERRUPTED_WAITS_S, Transfer
+from recmon.services.unpacking import Member, unpack
+from recmon.vendors.base import Now, RecordingFlows
+
+__all__ = ["Download", "DownloadService", "DownloadState", "DownloadStatus"]
 
 _log = logging.getLogger(__name__)
 
 POSTPONED_WAITS_S = (2.0, 5.0, 10.0)
 """Waits before the next try when a server asks to come back later; then the download fails."""
 
-LOCKED_OUT = timedelta(minutes=15)
-"""A server that locked our address out (403) is left alone this long (ccfs.md 6)."""
+SUSPENDED_PARTS = 32
+"""So many transfers are kept to be gone on with; of further ones what came is thrown away."""
+
+CHECK_DELAY_S = 0.5
+"""What is played is compared with what arrived once its sound has begun."""
 
 PROGRESS_INTERVAL_S = 0.1
 """Progress is published at most this often."""
 
 
-class DownloadState(Enum):
-    """What became of a download."""
-
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True)
-class DownloadStatus:
-    """How far a download is.
-
-    Attributes:
-        ref: what is fetched.
-        state: what became of it.
-        received: bytes that arrived.
-        expected: bytes of the whole, where the server told.
-        error: why it failed.
-    """
-
-    ref: RecordingRef
-    state: DownloadState = DownloadState.RUNNING
-    received: int = 0
-    expected: int | None = None
-    error: RecmonError | None = None
-
-
-class Download:
-    """One recording on its way, or already there; shared by all who want it.
-
-    Attributes:
-        ref: what is fetched.
-        changed: publishes the status, in the event loop's thread.
-    """
-
-    def __init__(self, ref: RecordingRef, loop: asyncio.AbstractEventLoop) -> None:
-        self.ref = ref
-        self.changed: Publisher[DownloadStatus] = Publisher()
-        self._status = DownloadStatus(ref)
-        self._loop = loop
-        self._opened: asyncio.Future[GrowingFile] = loop.create_future()
-        self._finished: asyncio.Future[Path] = loop.create_future()
-
-    @property
-    def status(self) -> DownloadStatus:
-        """How far it is now."""
-        return self._status
-
-    async def opened(self) -> GrowingFile:
-        """Wait until the first bytes are there and are media; return the file, which may still grow.
-
-        Read it through views; the file itself belongs to the download.
-
-        Raises:
-            RecmonError: why there is nothing to read.
-        """
-        if self._status.state is DownloadState.DONE and not self._opened.done():
-            return await asyncio.to_thread(open_whole, self._finished.result())
-        return await asyncio.shield(self._opened)
-
-    async def finished(self) -> Path:
-        """Wait until the recording is whole, verified and stands under its final name.
-
-        Raises:
-            RecmonError: why it does not.
-        """
-        return await asyncio.shield(self._finished)
-
-    def _begin(self, file: GrowingFile) -> None:
-        if not self._opened.done():
-            self._opened.set_result(file)
-
-    def _advance(self, received: int, expected: int | None, *, is_published: bool = True) -> None:
-        self._status = replace(self._status, received=received, expected=expected)
-        if is_published:
-            self.changed.publish(self._status)
-
-    def _end(self, outcome: Path | RecmonError, *, is_cancelled: bool = False) -> None:
-        """Settle the download; the first call counts."""
-        if self._finished.done():
-            return
-        if isinstance(outcome, RecmonError):
-            state = DownloadState.CANCELLED if is_cancelled else DownloadState.FAILED
-            self._status = replace(self._status, state=state, error=outcome)
-            for future in (self._opened, self._finished):
-                if not future.done():
-                    future.set_exception(outcome)
-                    # Looked at once, so that nobody has to wait for a download.
-                    future.exception()
-        else:
-            self._status = replace(self._status, state=DownloadState.DONE)
-            self._finished.set_result(outcome)
-        self.changed.publish(self._status)
-
-
 class DownloadService:
     """Fetches and keeps recordings. An async context manager: leaving it cancels what still runs.
 
-    After a refused login (401) everything queued for that server fails at once with the same error; each
+    After a refused login (401) everything waiting for that server fails at once with the same error; each
     later `open` counts as the user's decision to try again, one request at a time. A server that locked our
     address out (403) gets no request for a quarter of an hour.
 
     Args:
         sources: how a server hands out recordings; may raise RecmonError; called in a worker thread.
-        folder: of the cache; made where it is missing.
+        cache: where they are kept.
         now: clock, aware UTC.
         limits: deadlines of the transfers.
-        reserved_bytes: disk space that downloads leave free.
-        postponed_waits_s: waits before new tries when a server asks to come back later.
+        postponed_waits_s: waits before new tries of something urgent when a server asks to come back later.
+        interrupted_waits_s: see `Transfer`.
+        check_delay_s: how long after its opening a recording is compared with what arrived.
         locate_file: finds, and checks, a recording that lies on this computer; without it none is opened.
 
     Attributes:
         changed: publishes the status of every download, in the event loop's thread.
+        altered: publishes recordings that are here and are not what arrived.
+        unpacked: publishes a recording that turned out to be several, with all of them, itself the first.
     """
 
     def __init__(
         self,
         sources: Callable[[ServerId], RecordingFlows],
-        folder: Path,
+        cache: RecordingCache,
         now: Now,
         *,
         limits: HttpLimits | None = None,
-        reserved_bytes: int = RESERVED_BYTES,
         postponed_waits_s: Sequence[float] = POSTPONED_WAITS_S,
+        interrupted_waits_s: Sequence[float] = INTERRUPTED_WAITS_S,
+        check_delay_s: float = CHECK_DELAY_S,
         locate_file: Callable[[RecordingRef], Awaitable[Path]] | None = None,
     ) -> None:
         self.changed: Publisher[DownloadStatus] = Publisher()
+        self.altered: Publisher[tuple[RecordingRef, RecordingAltered]] = Publisher()
+        self.unpacked: Publisher[tuple[RecordingRef, tuple[RecordingRef, ...]]] = Publisher()
         self._sources = sources
-        self._cache = RecordingCache(folder, reserved_bytes)
+        self._cache = cache
         self._now = now
         self._limits = limits or HttpLimits()
         self._postponed_waits_s = tuple(postponed_waits_s)
+        self._interrupted_waits_s = tuple(interrupted_waits_s)
+        self._check_delay_s = check_delay_s
         self._locate_file = locate_file
         self._group = asyncio.TaskGroup()
-        self._sites: dict[ServerId, _Site] = {}
+        self._sites: dict[ServerId, Site] = {}
         self._running: dict[RecordingRef, tuple[Download, asyncio.Task[Path | RecmonError]]] = {}
-        self._tasks: set[asyncio.Task[Path | RecmonError]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._suspended: dict[RecordingRef, PartFile] = {}
+        self._leaving: dict[RecordingRef, asyncio.Task[Path | RecmonError]] = {}
+        self._urgent: set[RecordingRef] = set()
+        self._checking = asyncio.Semaphore()
+        self._stopped = threading.Event()
 
     async def __aenter__(self) -> DownloadService:
-        await asyncio.to_thread(self._cache.prepare)
+        await self._cache.prepare()
         await self._group.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A thread cannot be cancelled: checks look at this between their blocks.
+        self._stopped.set()
         for ref in tuple(self._running):
             self.cancel(ref)
         for task in self._tasks:
@@ -200,70 +132,96 @@ class DownloadService:
         try:
             await self._group.__aexit__(None, None, None)
         finally:
+            for part in self._suspended.values():
+                await asyncio.to_thread(part.discard, DownloadInterrupted("the program is closed"))
             for site in self._sites.values():
                 await site.close()
 
-    def open(self, ref: RecordingRef) -> Download:
+    def open(self, ref: RecordingRef, *, is_urgent: bool = True) -> Download:
         """Return the recording from the cache, its running download, or a new one.
 
         A recording that lies on this computer is opened in place, and never copied.
+
+        Args:
+            ref: the recording.
+            is_urgent: someone waits for it: it goes before all that is not urgent.
         """
         if ref in self._running:
+            if is_urgent:
+                self._urgent.add(ref)
             return self._running[ref][0]
-        loop = asyncio.get_running_loop()
-        download = Download(ref, loop)
         path = self.cached(ref)
-        if path is not None:
-            size = path.stat().st_size
-            download._advance(size, size)
-            download._end(path)
-            return download
-        download.changed.subscribe(self.changed.publish)
-        if file_of(ref) is not None:
-            work = partial(self._open_file, download)
-        else:
-            site = self._sites.setdefault(ref.server, _Site(self._now))
-            work = partial(self._fetch_patiently, download, site, site.refusals)
-        task = self._group.create_task(self._run(work))
-        self._running[ref] = (download, task)
-        self._tasks.add(task)
-        task.add_done_callback(lambda task: self._on_task_done(download, task))
+        if path is None:
+            return self._start(ref, is_urgent=is_urgent)
+        download = Download(ref, self._cache.open)
+        record = self._cache.record(ref)
+        size = record.content.size if record is not None and record.content else path.stat().st_size
+        download.advance(size, size)
+        download.end(path)
+        self._keep_task(self._group.create_task(self._check(ref)))
         return download
 
     async def open_whole(self, ref: RecordingRef) -> GrowingFile:
-        """Return the complete file of a recording, fetching it first where needed.
+        """Return the complete file of a recording, fetching it first where needed; that is not using it.
 
         Raises:
             RecmonError: the recording cannot be had.
         """
+        if self._cache.record(ref) is not None and self.cached(ref) is not None:
+            return await self._cache.open(ref)
         download = self.open(ref)
         await download.finished()
         return await download.opened()
 
     def cached(self, ref: RecordingRef) -> Path | None:
-        """Return the whole recording's file if it is there."""
+        """Return the whole recording's file if it is here; its bytes may be encrypted, see `open`."""
         return self._cache.find(ref)
+
+    def is_urgent(self, ref: RecordingRef) -> bool:
+        """Tell whether someone waits for a running download."""
+        return ref in self._urgent
 
     def cancel(self, ref: RecordingRef) -> None:
         """End the download of a recording for all who wait for it; nothing happens where none runs."""
-        download, task = self._running.pop(ref, (None, None))
-        if download is not None and task is not None:
-            task.cancel()
-            download._end(DownloadInterrupted("the download was cancelled"), is_cancelled=True)
+        self._stop(ref, DownloadInterrupted("the download was cancelled"), DownloadState.CANCELLED)
+        part = self._suspended.pop(ref, None)
+        if part is not None:
+            self._keep_task(
+                self._group.create_task(
+                    asyncio.to_thread(part.discard, DownloadInterrupted("the download was cancelled"))
+                )
+            )
+
+    def suspend(self, ref: RecordingRef) -> None:
+        """Stop the download of a recording; what came of it is kept for the next time it is opened."""
+        self._stop(ref, DownloadInterrupted("the download was stopped for now"), DownloadState.SUSPENDED)
+
+    async def places(self, server: ServerId) -> int:
+        """Return how many transfers a server is asked for at a time.
+
+        Raises:
+            RecmonError: it hands out no recordings, or its secrets are missing.
+        """
+        _, source = await self._site(server).prepare()
+        return max(1, source.parallel_downloads)
 
     async def save_as(self, ref: RecordingRef, target: Path) -> None:
         """Write a copy of the recording, fetching it first where needed; the target is whole or untouched.
 
         Raises:
+            RecordingAltered: what is here is not what arrived.
             StoreError: the target cannot be written.
             RecmonError: the recording cannot be had.
         """
-        path = await self.open(ref).finished()
+        download = self.open(ref)
+        await download.finished()
+        if file_of(ref) is None:
+            await self._cache.copy(ref, target)
+            return
         stopped = threading.Event()
         try:
-            await asyncio.to_thread(copy_whole, path, target, stopped)
+            await asyncio.to_thread(copy_whole, await download.opened(), target, stopped, None)
         finally:
-            # A thread cannot be cancelled: the copy looks at this between its blocks.
             stopped.set()
 
     async def warm(self, server: ServerId) -> None:
@@ -272,18 +230,55 @@ class DownloadService:
         Raises:
             RecmonError: no connection, or the server hands out no recordings.
         """
-        site = self._sites.setdefault(server, _Site(self._now))
-        client, _ = await site.prepare(server, self._sources, self._limits)
+        client, _ = await self._site(server).prepare()
         await client.warm()
 
+    # Tasks
+
+    def _site(self, server: ServerId) -> Site:
+        if server not in self._sites:
+            self._sites[server] = Site(server, self._now, self._sources, self._limits)
+        return self._sites[server]
+
+    def _start(self, ref: RecordingRef, *, is_urgent: bool) -> Download:
+        if is_urgent:
+            self._urgent.add(ref)
+        download = Download(ref, self._cache.open)
+        download.changed.subscribe(self.changed.publish)
+        if file_of(ref) is not None:
+            work = partial(self._open_file, download)
+        else:
+            site = self._site(ref.server)
+            work = partial(self._bring, download, site, site.refusals)
+        task = self._group.create_task(self._run(work))
+        self._running[ref] = (download, task)
+        self._keep_task(task)
+        task.add_done_callback(lambda task: self._on_task_done(download, task))
+        return download
+
+    def _stop(self, ref: RecordingRef, error: RecmonError, state: DownloadState) -> None:
+        download, task = self._running.pop(ref, (None, None))
+        self._urgent.discard(ref)
+        if download is not None and task is not None:
+            # The status first: the task looks at it to know what to do with its part.
+            download.end(error, state)
+            task.cancel()
+            self._leaving[ref] = task
+
+    def _keep_task(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def _on_task_done(self, download: Download, task: asyncio.Task[Path | RecmonError]) -> None:
-        self._tasks.discard(task)
+        if self._leaving.get(download.ref) is task:
+            del self._leaving[download.ref]
         if self._running.get(download.ref, (None, None))[1] is task:
             del self._running[download.ref]
+            self._urgent.discard(download.ref)
         if task.cancelled():
-            download._end(DownloadInterrupted("the download was cancelled"), is_cancelled=True)
+            download.end(DownloadInterrupted("the download was cancelled"), DownloadState.CANCELLED)
         else:
-            download._end(task.result())
+            download.end(task.result())
 
     async def _run(self, work: Callable[[], Awaitable[Path]]) -> Path | RecmonError:
         try:
@@ -299,128 +294,182 @@ class DownloadService:
             raise RecordingMissing("files of this computer are not opened here")
         path = await self._locate_file(download.ref)
         try:
-            file = await asyncio.to_thread(open_whole, path)
+            file = await asyncio.to_thread(_open_in_place, path)
         except StoreError as error:
             raise RecordingMissing(f"the file cannot be opened: {error.detail}") from error
-        download._advance(file.received, file.received)
-        download._begin(file)
+        download.advance(file.received, file.received)
+        download.begin(file)
         return path
 
-    async def _fetch_patiently(self, download: Download, site: _Site, refusals: int) -> Path:
-        for wait_s in self._postponed_waits_s:
-            with suppress(DownloadPostponed):
-                return await self._fetch_in_turn(download, site, refusals)
-            # Without a slot: what was postponed must not keep the server's other recordings waiting.
-            await asyncio.sleep(wait_s)
-        return await self._fetch_in_turn(download, site, refusals)
-
-    async def _fetch_in_turn(self, download: Download, site: _Site, refusals: int) -> Path:
-        client, source = await site.prepare(download.ref.server, self._sources, self._limits)
-        async with site.turn(refusals):
-            return await self._fetch(download, site, client, source)
-
-    async def _fetch(
-        self, download: Download, site: _Site, client: HttpClient, source: RecordingFlows
-    ) -> Path:
-        part = self._cache.new_part(download.ref)
+    async def _check(self, ref: RecordingRef) -> None:
+        """Note that a recording is used, and compare it with what arrived once its sound has begun."""
         try:
-            flow = source.download(download.ref.locator, self._now)
-            await client.download(flow, _Arrival(part, download))
-            site.accept()
-            return await asyncio.to_thread(part.keep)
+            await self._cache.adopt(ref)
+            await self._cache.touch(ref)
+            await asyncio.sleep(self._check_delay_s)
+            async with self._checking:
+                altered = await self._cache.check(ref, self._stopped)
+        except RecmonError as error:
+            _log.warning("a recording could not be checked: %s", error)
+            return
+        if altered is not None:
+            self.altered.publish((ref, altered))
+            self.changed.publish(DownloadStatus(ref, DownloadState.FAILED, error=altered))
+
+    # Fetching
+
+    async def _bring(self, download: Download, site: Site, refusals: int) -> Path:
+        archive = await self._archive_of(download.ref)
+        if archive is None:
+            return await self._fetch(download, site, refusals)
+        is_urgent = download.ref in self._urgent
+        running = self._running.get(archive)
+        whole = running[0] if running is not None else self._start(archive, is_urgent=is_urgent)
+        await whole.finished()
+        path = self._cache.find(download.ref)
+        if path is None:
+            raise RecordingMissing("the server's archive no longer holds this recording")
+        download.begin(await self._cache.open(download.ref))
+        return path
+
+    async def _archive_of(self, ref: RecordingRef) -> RecordingRef | None:
+        # Only names of parts hold this mark: others need not wait for the database.
+        if may_be_part(ref) is None:
+            return None
+        record = await self._cache.recordings.find(ref)
+        return None if record.archive is None else RecordingRef(ref.server, record.archive)
+
+    async def _fetch(self, download: Download, site: Site, refusals: int) -> Path:
+        try:
+            return await self._fetch_patiently(download, site, refusals)
+        except _Outdated:
+            # Once from the beginning; a recording that changes again is told.
+            try:
+                return await self._fetch_patiently(download, site, refusals)
+            except _Outdated as again:
+                raise again.error from None
+
+    async def _fetch_patiently(self, download: Download, site: Site, refusals: int) -> Path:
+        waits = iter(self._postponed_waits_s)
+        while True:
+            try:
+                return await self._fetch_once(download, site, refusals)
+            except DownloadPostponed as error:
+                wait_s = next(waits, None) if download.ref in self._urgent else None
+                asked_s = error.retry_after_s or 0.0
+                if wait_s is None or asked_s > max(self._postponed_waits_s):
+                    raise
+                # Without a place: what was postponed must not keep the server's other recordings waiting.
+                await asyncio.sleep(max(wait_s, asked_s))
+
+    async def _fetch_once(self, download: Download, site: Site, refusals: int) -> Path:
+        ref = download.ref
+        if ref in self._leaving:
+            # What it leaves behind is what this one goes on with.
+            await asyncio.wait({self._leaving[ref]})
+        part = self._suspended.pop(ref, None) or self._cache.new_part(ref)
+        progress = _Progress(download, part)
+        transfer = Transfer(ref, part, site, self._now, progress.arrived, self._interrupted_waits_s)
+        # Someone may come to be in a hurry for it while it waits for its place: then it keeps that place.
+        give_way = None if ref in self._urgent else partial(self._give_way, ref)
+        try:
+            await transfer.run(refusals, give_way)
+            if part.extension == MediaKind.ZIP.extension:
+                await self._keep_unpacked(ref, part)
+                download.begin(await self._cache.open(ref))
+            else:
+                await self._cache.keep([(ref, part)])
         except BaseException as error:
-            await asyncio.to_thread(part.discard, error)
-            if isinstance(error, AuthenticationFailed):
-                site.refuse(error)
+            if self._is_to_go_on(download, part, error):
+                await asyncio.to_thread(part.suspend, download.status.error or _as_told(error))
+                self._suspended[ref] = part
+            else:
+                await asyncio.to_thread(part.discard, error)
+            if part.is_outdated and isinstance(error, RecordingDamaged):
+                raise _Outdated(error) from error
             raise
+        path = self._cache.find(ref)
+        if path is None:
+            raise RecordingMissing("the recording is no longer on this computer")
+        return path
+
+    def _give_way(self, ref: RecordingRef) -> None:
+        if ref not in self._urgent:
+            self.suspend(ref)
+
+    def _is_to_go_on(self, download: Download, part: PartFile, error: BaseException) -> bool:
+        """Tell whether what came is worth keeping for the next try."""
+        was_suspended = download.status.state is DownloadState.SUSPENDED
+        may_go_on = was_suspended or (isinstance(error, RecmonError) and error.retryable)
+        return may_go_on and part.received > 0 and len(self._suspended) < SUSPENDED_PARTS
+
+    async def _keep_unpacked(self, ref: RecordingRef, part: PartFile) -> None:
+        """Keep what is in an archive: its first recording in its own place, each further one as a part."""
+        await asyncio.to_thread(part.complete)
+        make = partial(self._cache.new_part, ref)
+        stopped = threading.Event()
+        work = asyncio.ensure_future(asyncio.to_thread(unpack, part.reader(), make, stopped))
+        try:
+            members = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # A thread cannot be cancelled: it looks at this between its blocks.
+            stopped.set()
+            with suppress(RecmonError):
+                for member in await work:
+                    await asyncio.to_thread(member.part.discard, DownloadInterrupted("it was cancelled"))
+            raise
+        refs = [part_of(ref, number) for number in range(1, len(members) + 1)]
+        of_ref: dict[RecordingRef, Member] = dict(zip(refs, members, strict=True))
+
+        def note(record: StoredRecording) -> StoredRecording:
+            archive = None if record.ref == ref else ref.locator
+            return replace(record, archive=archive, title=of_ref[record.ref].title)
+
+        try:
+            await self._cache.keep([(one, member.part) for one, member in of_ref.items()], note)
+        except BaseException as error:
+            for member in members:
+                await asyncio.to_thread(member.part.discard, error)
+            raise
+        await asyncio.to_thread(part.discard, DownloadInterrupted("the archive was unpacked"))
+        if len(refs) > 1:
+            self.unpacked.publish((ref, tuple(refs)))
 
 
-class _Site:
-    """What is kept of one server: its client, its free slots, and whether it refuses us."""
+class _Outdated(Exception):
+    """What a server sends now does not go with what is here; caught before it reaches anyone."""
 
-    def __init__(self, now: Now) -> None:
-        self.refusals = 0
-        self._now = now
-        self._refusal: AuthenticationFailed | None = None
-        self._locked_until: datetime | None = None
-        self._preparing = asyncio.Lock()
-        self._asking_again = asyncio.Lock()
-        self._slots = asyncio.Semaphore()
-        self._parts: tuple[HttpClient, RecordingFlows] | None = None
-
-    async def prepare(
-        self, server: ServerId, sources: Callable[[ServerId], RecordingFlows], limits: HttpLimits
-    ) -> tuple[HttpClient, RecordingFlows]:
-        """Make the client on first use."""
-        async with self._preparing:
-            if self._parts is None:
-                # In a thread: a secret may have to be fetched from the system's key store.
-                source = await asyncio.to_thread(sources, server)
-                self._slots = asyncio.Semaphore(max(1, source.parallel_downloads))
-                links = source.link_rules if isinstance(source, LinkedFlows) else None
-                client = HttpClient(server, source.base_url, source.tls, limits=limits, links=links)
-                self._parts = (client, source)
-            return self._parts
-
-    @asynccontextmanager
-    async def turn(self, refusals: int) -> AsyncIterator[None]:
-        """Hold a free slot; after a refused login also the only right to ask again.
-
-        Args:
-            refusals: how many there were when the user asked for the download.
-
-        Raises:
-            AuthenticationFailed: the server refused us since then, or locked us out.
-        """
-        self._check(refusals)
-        async with self._slots:
-            if not self._check(refusals):
-                yield
-                return
-            async with self._asking_again:
-                self._check(refusals)
-                yield
-
-    def _check(self, refusals: int) -> bool:
-        """Tell whether the last login was refused, so that only one request may try again."""
-        if self._refusal is None:
-            return False
-        is_locked_out = self._locked_until is not None and self._now() < self._locked_until
-        if is_locked_out or self.refusals != refusals:
-            raise self._refusal
-        return True
-
-    def refuse(self, error: AuthenticationFailed) -> None:
-        self.refusals += 1
-        self._refusal = error
-        self._locked_until = self._now() + LOCKED_OUT if error.status == 403 else None
-
-    def accept(self) -> None:
-        self._refusal = None
-        self._locked_until = None
-
-    async def close(self) -> None:
-        if self._parts is not None:
-            await self._parts[0].close()
+    def __init__(self, error: RecordingDamaged) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
-class _Arrival:
-    """Passes one transfer on: its bytes to the file, in worker threads, and its progress to the download."""
+class _Progress:
+    """Tells a download how its transfer goes."""
 
-    def __init__(self, part: PartFile, download: Download) -> None:
-        self._part = part
+    def __init__(self, download: Download, part: PartFile) -> None:
         self._download = download
+        self._part = part
         self._loop = asyncio.get_running_loop()
         self._published_at = 0.0
 
-    async def begin(self, start: BodyStart) -> None:
-        await asyncio.to_thread(self._part.create, start)
-        self._download._advance(0, start.expected)
-
-    async def write(self, data: bytes) -> None:
-        file = await asyncio.to_thread(self._part.append, data)
-        self._download._begin(file)
+    def arrived(self, file: GrowingFile) -> None:
+        """Hand the file to readers and publish how far it is, not too often."""
+        # An archive is nothing to listen to: its recordings are, once it was unpacked.
+        if self._part.extension != MediaKind.ZIP.extension:
+            self._download.begin(file)
         now = self._loop.time()
         is_due = now - self._published_at >= PROGRESS_INTERVAL_S
         self._published_at = now if is_due else self._published_at
-        self._download._advance(file.received, file.expected, is_published=is_due)
+        self._download.advance(file.received, file.expected, is_published=is_due)
+
+
+def _open_in_place(path: Path) -> GrowingFile:
+    file = GrowingFile.whole(path)
+    # It is let go with the last view of it.
+    file.close()
+    return file
+
+
+def _as_told(error: BaseException) -> RecmonError:
+    return error if isinstance(error, RecmonError) else DownloadInterrupted("the download was stopped")

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from recmon.domain.callbook import CallBookChange
-from recmon.domain.calls import Call, CallKey, ServerId
+from recmon.domain.calls import Call, CallKey, RecordingRef, ServerId
 from recmon.domain.events import (
     CallEnded,
     CallStarted,
@@ -332,6 +332,25 @@ class HistoryService:
         self._publish(stored)
         new = sum(is_new for _, is_new in stored)
         return ImportResult(new, len(stored) - new)
+
+    async def add_parts(self, whole: RecordingRef, parts: Sequence[RecordingRef]) -> None:
+        """Note that a recording turned out to be several: they are all recordings of its calls.
+
+        Args:
+            whole: as the calls have it.
+            parts: all of them, itself the first.
+
+        Raises:
+            StoreError: the database cannot be read, or does not take it.
+        """
+        # Looked for beside the storing, which it would hold up.
+        calls = await self._database.read(lambda connection: CallStore(connection).with_recording(whole))
+        told = [replace(call, recordings=tuple(dict.fromkeys((*call.recordings, *parts)))) for call in calls]
+        if told:
+            now = self._now()
+            self._publish(
+                await self._database.write(lambda connection: CallStore(connection).store(told, now))
+            )
 
     async def _store_arriving(self) -> None:
         deadline: float | None = None

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from recmon.audio.stream import GrowingFile
+from recmon.audio.stream import FileOpener, GrowingFile, open_plain
 from recmon.domain.calls import Call, RecordingRef, ServerId
 from recmon.errors import DownloadInterrupted, RecmonError, RecordingError, RecordingMissing
 from recmon.net.http import BodyStart, HttpClient, HttpLimits
@@ -45,6 +45,7 @@ class ListeningService:
             deleted by the cache of recordings.
         now: the clock, aware UTC.
         limits: deadlines.
+        opener: tells how the sound lies on the disk; blocks, and may raise RecmonError.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ListeningService:
         now: Now,
         *,
         limits: HttpLimits = LIMITS,
+        opener: Callable[[], FileOpener] = lambda: open_plain,
     ) -> None:
         self._sources = sources
         self._obstacle = obstacle
@@ -63,6 +65,7 @@ class ListeningService:
         self._folder = folder
         self._now = now
         self._limits = limits
+        self._opener = opener
         self._source: RecordingRef | None = None
         self._task: asyncio.Task[None] | None = None
         self._group = asyncio.TaskGroup()
@@ -111,7 +114,7 @@ class ListeningService:
 
     async def _stream(self, call: Call, opened: asyncio.Future[GrowingFile]) -> None:
         """Bring the sound until the call ends or nobody listens any more."""
-        sink = _LiveSink(self._folder, opened)
+        sink = _LiveSink(self._folder, opened, self._opener)
         failure: RecmonError = DownloadInterrupted("listening was ended")
         try:
             await self._fetch(call, sink)
@@ -155,10 +158,16 @@ class ListeningService:
 class _LiveSink:
     """Writes the sound to a file that is deleted with its last reader."""
 
-    def __init__(self, folder: Path, opened: asyncio.Future[GrowingFile]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        opened: asyncio.Future[GrowingFile],
+        opener: Callable[[], FileOpener] = lambda: open_plain,
+    ) -> None:
         # Named as the cache's unfinished files are, so that it deletes what a crash leaves.
         self._path = folder / f"live.{os.getpid()}-{secrets.token_hex(4)}.part"
         self._opened = opened
+        self._opener = opener
         self._file: GrowingFile | None = None
         self._is_closed = False
         self._closing = threading.Lock()
@@ -167,7 +176,7 @@ class _LiveSink:
         await asyncio.to_thread(self._create)
 
     def _create(self) -> None:
-        file = GrowingFile(self._path, is_endless=True)
+        file = GrowingFile(self._path, is_endless=True, opener=self._opener())
         with self._closing:
             if not self._is_closed:
                 self._file = file

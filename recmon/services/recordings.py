@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from recmon.domain.calls import CallKey, RecordingRef
@@ -62,17 +62,40 @@ class StoredRecordings:
         """
         return tuple(await self._database.read(lambda connection: RecordingStore(connection).here()))
 
-    async def change(self, refs: Iterable[RecordingRef], change: Change) -> tuple[StoredRecording, ...]:
+    async def change(
+        self, refs: Iterable[RecordingRef], change: Change, *, first: Callable[[], None] | None = None
+    ) -> tuple[StoredRecording, ...]:
         """Change records in one transaction; return them as they are stored now.
 
         Args:
             refs: of unknown ones a record is begun.
             change: must leave `ref` as it is.
+            first: done before, while no other process changes the table; what it raises undoes everything.
 
         Raises:
             StoreError: nothing was changed.
         """
-        return await self._write(partial(_change, refs=tuple(refs), change=change))
+        return await self._write(partial(_change, refs=tuple(refs), change=change, first=first))
+
+    async def review(
+        self, review: Callable[[Sequence[StoredRecording]], Iterable[StoredRecording]]
+    ) -> tuple[StoredRecording, ...]:
+        """Look through all records that have a file, while no other process changes the table.
+
+        Args:
+            review: called in the database's thread; returns the records that are to be kept otherwise.
+
+        Raises:
+            StoreError: nothing was changed.
+        """
+
+        def job(connection: Connection) -> tuple[StoredRecording, ...]:
+            store = RecordingStore(connection)
+            changed = tuple(review(store.here()))
+            store.save(changed)
+            return changed
+
+        return await self._write(job)
 
     async def change_file(self, file: str, change: Change) -> tuple[StoredRecording, ...]:
         """Change the records of all recordings that share a file; otherwise as `change`."""
@@ -95,8 +118,13 @@ class StoredRecordings:
 
 
 def _change(
-    connection: Connection, refs: tuple[RecordingRef, ...], change: Change
+    connection: Connection,
+    refs: tuple[RecordingRef, ...],
+    change: Change,
+    first: Callable[[], None] | None,
 ) -> tuple[StoredRecording, ...]:
+    if first is not None:
+        first()
     store = RecordingStore(connection)
     changed = tuple(change(store.find(ref) or StoredRecording(ref)) for ref in refs)
     store.save(changed)

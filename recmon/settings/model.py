@@ -155,6 +155,30 @@ class ListenerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """The `[cache]` table: how long recordings stay on this computer, and how.
+
+    Attributes:
+        size_gb: of all recordings together, in GB (10^9 bytes); the ones that were not used for the longest
+            time go first; 0: no limit.
+        age_days: how long a recording stays after its arrival; 0: no limit.
+        encryption: whether recordings that arrive from now on are encrypted on the disk.
+        key: of encrypted recordings; one in the system's key store is made when it is first needed.
+    """
+
+    size_gb: float = 0.0
+    age_days: float = 0.0
+    encryption: bool = False
+    key: SecretRef = SecretRef("keyring", "recordings")
+
+    def __post_init__(self) -> None:
+        if self.size_gb < 0:
+            raise ValueError("size_gb must not be negative")
+        if self.age_days < 0:
+            raise ValueError("age_days must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole settings file, checked.
 
@@ -162,8 +186,10 @@ class Settings:
         servers: in the order of the file.
         source: the file they were read from; None for built-in defaults.
         listener: where web hooks will be received.
+        cache: how long recordings stay, and how.
     """
 
     servers: tuple[ServerSettings, ...] = ()
     source: Path | None = None
     listener: ListenerSettings = ListenerSettings()
+    cache: CacheSettings = CacheSettings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from recmon.errors import SecretMissing
@@ -38,6 +39,35 @@ def reveal_secret(ref: SecretRef) -> Secret:
             raise SecretMissing((f"{printable(str(ref))}: secrets are kept in keyring:, env: or file:",))
     remember_secret(value)
     return Secret(value)
+
+
+def reveal_or_make(ref: SecretRef, make: Callable[[], str]) -> Secret:
+    """Return a secret; one that is missing in the system's key store is made and put there.
+
+    Args:
+        ref: of any scheme; only in the key store something is made.
+        make: returns the new secret.
+
+    Raises:
+        SecretMissing: it is neither there nor can be put there; the text says what to do.
+    """
+    if ref.scheme != "keyring":
+        return reveal_secret(ref)
+    import keyring  # see `_from_keyring`
+    from keyring.errors import KeyringError
+
+    try:
+        is_there = bool(keyring.get_password(KEYRING_SERVICE, ref.name))
+    except (KeyringError, OSError, RuntimeError):
+        return reveal_secret(ref)  # which says what is wrong
+    if not is_there:
+        try:
+            keyring.set_password(KEYRING_SERVICE, ref.name, make())
+        except (KeyringError, OSError, RuntimeError) as error:
+            raise SecretMissing(
+                (f"keyring:{printable(ref.name)}: the system's key store takes no new key; is it unlocked?",)
+            ) from error
+    return reveal_secret(ref)
 
 
 def _from_environment(name: str) -> str:

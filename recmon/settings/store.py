@@ -7,7 +7,7 @@ import tomllib
 import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from recmon.domain.calls import ServerId
 from recmon.domain.recordings import LocatorKind, RecordingTemplate
@@ -19,6 +19,7 @@ from recmon.settings.model import (
     MOST_LONGEST_CALL_HOURS,
     SHORTEST_LONGEST_CALL_HOURS,
     VERSION,
+    CacheSettings,
     ListenerSettings,
     ServerSettings,
     Settings,
@@ -34,10 +35,12 @@ from recmon.settings.validation import (
     unknown_key,
 )
 
+T = TypeVar("T")
+
 LARGEST_FILE = 1 << 20
 """Bytes; more than this is no settings file written by anybody."""
 
-_TOP_KEYS = ("version", "servers", "listener")
+_TOP_KEYS = ("version", "servers", "listener", "cache")
 _COMMON_KEYS = ("name", "vendor", "time_zone", "recordings", "recording", "longest_call_hours")
 # Files of this computer are named by an import alone, never by a template that a server's words fill.
 _KINDS = {kind.value: kind for kind in LocatorKind if kind is not LocatorKind.FILE}
@@ -139,22 +142,25 @@ class _Reader:
         for key in self._table:
             if key not in _TOP_KEYS:
                 self._note((key,), f"{dotted((key,))} {unknown_key(key, _TOP_KEYS)}")
-        return Settings(self._servers(), self._source, self._listener())
+        servers = self._servers()
+        listener = self._part("listener", ListenerSettings)
+        return Settings(servers, self._source, listener, self._part("cache", CacheSettings))
 
     def _note(self, path: KeyPath, sentence: str) -> None:
         self.problems.append(Problem(path, sentence))
 
-    def _listener(self) -> ListenerSettings:
-        table = self._table.get("listener", {})
+    def _part(self, name: str, kind: type[T]) -> T:
+        """Return a table of its own; where it is wrong, as if it were not there."""
+        table = self._table.get(name, {})
         if not isinstance(table, dict):
-            self._note(("listener",), "listener must be a table")
-            return ListenerSettings()
+            self._note((name,), f"{name} must be a table")
+            return kind()
         try:
-            return checked(ListenerSettings, table, ("listener",), self._folder)
+            return checked(kind, table, (name,), self._folder)
         except Invalid as invalid:
             for problem in invalid.problems:
-                self._note(problem.path, f"listener: {problem.sentence}")
-            return ListenerSettings()
+                self._note(problem.path, f"{name}: {problem.sentence}")
+            return kind()
 
     def _servers(self) -> tuple[ServerSettings, ...]:
         tables = self._table.get("servers", [])

@@ -91,6 +91,13 @@ class CallStore:
         row = self._row(CallKey(ServerId(storable(key.server)), storable(key.native_id)))
         return _call(row) if row else None
 
+    def with_recording(self, ref: RecordingRef) -> list[Call]:
+        """Return the calls that have a recording; looks through all of them."""
+        told = json.dumps([ref.server, ref.locator], ensure_ascii=False, separators=(",", ":"))
+        sql = f"SELECT {_SHOWN} FROM call_details JOIN calls ON call_id = id WHERE instr(recordings, ?) > 0"
+        found = [_call(row) for row in self._connection.execute(sql, (told,))]
+        return [call for call in found if ref in call.recordings]
+
     def search(self, query: Query, limit: int, offset: int) -> list[Call]:
         """Return the calls that a query finds, newest first."""
         sql, values = self._sql(query).page(_SHOWN, limit, offset)

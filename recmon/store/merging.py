@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from recmon.domain.calls import Call, CallState, Direction, Party, RecordingRef
 from recmon.domain.cdr import CdrRecord
-from recmon.domain.recordings import file_of, with_told
+from recmon.domain.recordings import file_of, may_be_part, with_told
 
 _ONGOING_RANK, _LOST_RANK, _CONFIRMED_RANK, _ENDED_RANK = 0, 1, 2, 3
 
@@ -38,7 +38,8 @@ def merged(stored: Call, told: Call) -> Call:
         is_approximate=exact.is_approximate,
         is_reconstructed=stored.is_reconstructed and told.is_reconstructed,
         has_transcript=stored.has_transcript or told.has_transcript,
-        recordings=_recordings(stored.recordings, told.recordings) or ahead.recordings or behind.recordings,
+        recordings=_recordings(stored.recordings, told.recordings)
+        or _with_parts(ahead.recordings or behind.recordings, stored.recordings),
         tags=tuple(dict.fromkeys(stored.tags + told.tags)),
         cdr=_cdr(stored.cdr, told.cdr, told_is_ahead=ahead is told),
     )
@@ -67,6 +68,14 @@ def _recordings(
     if not stored or not told or None in map(file_of, stored + told):
         return None
     return stored if set(told) <= set(stored) else tuple(dict.fromkeys(told + stored))
+
+
+def _with_parts(
+    recordings: tuple[RecordingRef, ...], stored: tuple[RecordingRef, ...]
+) -> tuple[RecordingRef, ...]:
+    """Keep the parts into which a recording was taken apart here: its server knows only the whole."""
+    parts = [ref for ref in stored if may_be_part(ref) in recordings]
+    return tuple(dict.fromkeys((*recordings, *parts)))
 
 
 def _cdr(stored: CdrRecord, told: CdrRecord, *, told_is_ahead: bool) -> CdrRecord:

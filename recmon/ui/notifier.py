@@ -196,6 +196,10 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"What arrived is not a whole recording: {e.reason}.",
         "It was thrown away; try again.",
     ),
+    errors.RecordingAltered: lambda e: (
+        f"The recording is not what arrived here: {e.reason}.",
+        "It was put out of use; fetch it again from its server.",
+    ),
     errors.DownloadRefused: lambda e: (f"The server refused the download: {e.reason}.", "Try again later."),
     errors.DownloadInterrupted: lambda e: (
         f"The download broke off: {e.reason}.",

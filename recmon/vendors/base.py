@@ -160,8 +160,25 @@ class MediaHead:
 
     Attributes:
         extension: for the file's name, with the dot, by content and not by what the server said.
+        offset: which byte of the file the streamed body begins with.
     """
 
+    extension: str
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """Where a transfer broke off that its server may be able to go on with.
+
+    Attributes:
+        offset: bytes of the file that are here.
+        validator: what the server called this state of the file, to be sent as `If-Range`.
+        extension: of the file, as its first bytes told.
+    """
+
+    offset: int
+    validator: str
     extension: str
 
 
@@ -200,6 +217,17 @@ class ListeningFlows(Protocol):
             RecordingMissing: the server knows no such call, or it has ended.
             RecordingError: by type, when the server answers with an error.
             AuthenticationFailed: when it refuses our credentials.
+        """
+
+
+@runtime_checkable
+class ResumableFlows(Protocol):
+    """What `RecordingFlows` can do besides, where a server can be asked for the rest of a recording."""
+
+    def resume(self, locator: str, now: Now, point: ResumePoint) -> HttpFlow[MediaHead]:
+        """Fetch the rest of a recording, or, where the server sends that instead, all of it; see `download`.
+
+        Asked only where the server itself offered ranges with the first part.
         """
 
 

@@ -6,7 +6,9 @@ import json
 import struct
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from cached import cache_in
 from fault_figures import figure
 
 from recmon.domain.callbook import CallBook
@@ -19,7 +21,6 @@ from recmon.domain.query import parse_query
 from recmon.errors import QueryError, RecmonError, RecordingMissing
 from recmon.logs import printable
 from recmon.net.http import BodyStart
-from recmon.services.cache import RecordingCache
 from recmon.settings.model import Secret, SecretRef
 from recmon.simulators.verba_documents import Form, notification
 from recmon.store.calls import CallStore
@@ -153,29 +154,39 @@ def _texts(value: object) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def test_texts_as_places_write_nothing_outside_the_folder(naughty_strings: list[str], tmp_path: Path) -> None:
+def test_texts_as_places_write_nothing_outside_the_folder(
+    run: Any, naughty_strings: list[str], tmp_path: Path
+) -> None:
     folder = tmp_path / "deep" / "down" / "recordings"
-    cache = RecordingCache(folder, reserved_bytes=0)
-    cache.prepare()
     form = struct.pack("<HHIIHH", 6, 1, 8000, 8000, 1, 8)
-    wav = b"RIFF" + struct.pack("<I", 40) + b"WAVEfmt " + struct.pack("<I", 16) + form
-    wav += b"data" + struct.pack("<I", 4) + b"\xd5\xd5\xd5\xd5"
+    head = b"RIFF" + struct.pack("<I", 40) + b"WAVEfmt " + struct.pack("<I", 16) + form
     kept = set()
     unstorable = 0
-    for text in naughty_strings:
-        ref = RecordingRef(EAST, f"path:{text}")
-        part = cache.new_part(ref)
-        try:
-            part.create(BodyStart(".wav", len(wav), ends_by_close=False))
-            part.append(wav)
-            path = part.keep()
-        except (RecmonError, UnicodeEncodeError):
-            unstorable += 1
-            continue
-        kept.add(path)
-        assert path.parent == folder
-        assert cache.find(ref) == path
-    assert {path for path in tmp_path.rglob("*") if path.is_file()} == kept
+
+    async def main() -> None:
+        nonlocal unstorable
+        async with cache_in(folder) as cache:
+            await cache.prepare()
+            for number, text in enumerate(naughty_strings):
+                ref = RecordingRef(EAST, f"path:{text}")
+                wav = head + b"data" + struct.pack("<II", 4, number)
+                try:
+                    part = cache.new_part(ref)
+                    part.begin(BodyStart(".wav", len(wav), ends_by_close=False))
+                    part.append(wav)
+                    await cache.keep([(ref, part)])
+                except (RecmonError, UnicodeEncodeError):
+                    unstorable += 1
+                    continue
+                path = cache.find(ref)
+                assert path is not None
+                assert path.parent == folder
+                kept.add(path)
+
+    run(main(), 300)
+    database = {"history.sqlite3", "history.sqlite3-wal", "history.sqlite3-shm"}
+    files = {path for path in tmp_path.rglob("*") if path.is_file() and path.name not in database}
+    assert files == kept
     assert len(kept) == len(naughty_strings) - unstorable
     figure(0, "texts as places of recordings: kept under names of our own", len(kept))
     figure(0, "texts as places: files outside the folder, collisions", 0)

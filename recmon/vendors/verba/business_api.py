@@ -17,7 +17,7 @@ from recmon.domain.events import CallFacts
 from recmon.errors import MalformedMessage, RecordingMissing, RequestRefused
 from recmon.protocol.http import HttpFlow
 from recmon.protocol.xml import Element
-from recmon.vendors.base import CallMarker, CallPage, MediaHead, Now
+from recmon.vendors.base import CallMarker, CallPage, MediaHead, Now, ResumePoint
 from recmon.vendors.verba.http_replies import all_of, attribute, first, value_of
 from recmon.vendors.verba.http_session import ApiSession, Parameters
 from recmon.vendors.verba.messages import read_message
@@ -208,21 +208,27 @@ class BusinessApi:
 
     # Media
 
-    def media(self, call_id: str, now: Now) -> HttpFlow[MediaHead]:
+    def media(self, call_id: str, now: Now, point: ResumePoint | None = None) -> HttpFlow[MediaHead]:
         """Ask for a recording as it is stored (`GetMedia`).
 
         The name of the id parameter differs by version: all are tried until one brings media, which is then
         the only one used.
 
+        Args:
+            call_id: of the call.
+            now: the clock.
+            point: from where on it is wanted. Ranges are not documented: servers that do not know them send
+                all of it.
+
         Raises:
             RecordingMissing: the server knows no such call, or has no recording of it.
         """
         if self._media_id_name is not None:
-            return (yield from self._media(self._media_id_name, call_id, now))
+            return (yield from self._media(self._media_id_name, call_id, now, point))
         failure: RecordingMissing | RequestRefused | None = None
         for name in ID_NAMES:
             try:
-                head = yield from self._media(name, call_id, now)
+                head = yield from self._media(name, call_id, now, point)
             except (RecordingMissing, RequestRefused) as error:
                 if error.code in _TELLS_NOTHING_OF_NAMES:
                     raise
@@ -265,8 +271,8 @@ class BusinessApi:
 
     # What is asked, and what is answered
 
-    def _media(self, name: str, call_id: str, now: Now) -> HttpFlow[MediaHead]:
-        return self._session.ask_media("GetMedia", ((name, call_id),), now)
+    def _media(self, name: str, call_id: str, now: Now, point: ResumePoint | None) -> HttpFlow[MediaHead]:
+        return self._session.ask_media("GetMedia", ((name, call_id),), now, point)
 
     def _search(self, query: CallQuery) -> Iterator[tuple[str, str]]:
         yield "start", _wall_time(query.begin, self._zone, is_end=False)

@@ -10,7 +10,7 @@ from recmon.domain.recordings import LocatorKind, parse_locator
 from recmon.errors import RecordingMissing
 from recmon.protocol.http import HttpFlow
 from recmon.settings.model import TlsOptions
-from recmon.vendors.base import CallMarker, CallPage, MediaHead, Now, Reveal, TimeWindow
+from recmon.vendors.base import CallMarker, CallPage, MediaHead, Now, ResumePoint, Reveal, TimeWindow
 from recmon.vendors.verba.business_api import BusinessApi, CallById, CallQuery
 from recmon.vendors.verba.http_session import ApiSession
 from recmon.vendors.verba.options import HttpOptions
@@ -65,13 +65,11 @@ class VerbaRecordingFlows:
             RequestRefused: any other error of the server.
             AuthenticationFailed: the login or the key was refused.
         """
-        try:
-            kind, call_id = parse_locator(locator)
-        except ValueError:
-            kind, call_id = None, ""
-        if kind is not LocatorKind.CALL_ID:
-            raise RecordingMissing("this server is asked for recordings by call id alone")
-        return (yield from self._api.media(_checked_id(call_id), now))
+        return (yield from self._api.media(_call_id(locator), now))
+
+    def resume(self, locator: str, now: Now, point: ResumePoint) -> HttpFlow[MediaHead]:
+        """Fetch the rest of a recording, where the server offered ranges; raises as `download`."""
+        return (yield from self._api.media(_call_id(locator), now, point))
 
     def listen(self, native_id: str, now: Now) -> HttpFlow[MediaHead]:
         """Ask for the sound of an ongoing call, as MP3; raises as `download`."""
@@ -174,6 +172,16 @@ def history_flows(
 def _session(options: HttpOptions, server: str, reveal: Reveal) -> ApiSession:
     password = None if options.password is None else reveal(options.password)
     return ApiSession(options, server, reveal(options.api_key), password)
+
+
+def _call_id(locator: str) -> str:
+    try:
+        kind, call_id = parse_locator(locator)
+    except ValueError:
+        kind, call_id = None, ""
+    if kind is not LocatorKind.CALL_ID:
+        raise RecordingMissing("this server is asked for recordings by call id alone")
+    return _checked_id(call_id)
 
 
 def _checked_id(text: str) -> str:

@@ -15,10 +15,17 @@ from urllib.parse import quote, urlencode
 from recmon.domain.media import SNIFF_SIZE, WHITE_SPACE_LIMIT, MediaKind, sniff
 from recmon.errors import DownloadRefused, MalformedMessage, RecordingDamaged
 from recmon.logs import mask
-from recmon.protocol.http import HttpFlow, HttpRequest, HttpResponse, ReadMore
+from recmon.protocol.http import (
+    HttpFlow,
+    HttpRequest,
+    HttpResponse,
+    ReadMore,
+    range_headers,
+    range_start,
+)
 from recmon.protocol.xml import Element
 from recmon.settings.model import Secret
-from recmon.vendors.base import MediaHead, Now
+from recmon.vendors.base import MediaHead, Now, ResumePoint
 from recmon.vendors.verba.http_replies import (
     ApiError,
     error_in,
@@ -90,8 +97,16 @@ class ApiSession:
             raise answer.exception(self._server)
         return answer
 
-    def ask_media(self, action: str, parameters: Parameters, now: Now) -> HttpFlow[MediaHead]:
+    def ask_media(
+        self, action: str, parameters: Parameters, now: Now, point: ResumePoint | None = None
+    ) -> HttpFlow[MediaHead]:
         """Ask for media: the last request is streamed, its first bytes are judged.
+
+        Args:
+            action: of the API.
+            parameters: of the action.
+            now: the clock.
+            point: from where on they are wanted; the server may send all of them all the same.
 
         Raises:
             RecordingDamaged: the server sent nothing.
@@ -101,12 +116,13 @@ class ApiSession:
             RecmonError: as `ask`, where an error came in place of media.
         """
         token = yield from self._ready(now, None)
-        response = yield self._request(action, parameters, token, is_streamed=True)
-        verdict = yield from self._judge(response)
+        more = () if point is None else range_headers(point.offset, point.validator)
+        response = yield self._request(action, parameters, token, is_streamed=True, more_headers=more)
+        verdict = yield from self._judge(response, point)
         if isinstance(verdict, ApiError) and verdict.is_token_refused and token is not None:
             token = yield from self._ready(now, token)
-            response = yield self._request(action, parameters, token, is_streamed=True)
-            verdict = yield from self._judge(response)
+            response = yield self._request(action, parameters, token, is_streamed=True, more_headers=more)
+            verdict = yield from self._judge(response, point)
         if isinstance(verdict, ApiError):
             raise verdict.exception(self._server)
         return verdict
@@ -159,6 +175,7 @@ class ApiSession:
         *,
         is_login: bool = False,
         is_streamed: bool = False,
+        more_headers: Parameters = (),
     ) -> HttpRequest:
         options = self._options
         fields = [("action", action), ("apiKey", self._api_key.reveal())]
@@ -170,6 +187,7 @@ class ApiSession:
             ("Accept", "*/*"),
             # A compressed body would hide the first bytes, which decide.
             ("Accept-Encoding", "identity"),
+            *more_headers,
         ]
         if is_login:
             headers.append(("Authorization", f"Basic {self._credentials()}"))
@@ -197,10 +215,13 @@ class ApiSession:
         return read_answer(self._server, response, self._hide)
 
     def _judge(
-        self, response: HttpResponse
+        self, response: HttpResponse, point: ResumePoint | None
     ) -> Generator[HttpRequest | ReadMore, HttpResponse, MediaHead | ApiError]:
         """Decide by the first bytes: errors can come with status 200 and any content type (verba.md 5.4)."""
         self._keep_cookie(response.headers.get("set-cookie", ""))
+        if point is not None and range_start(response) == point.offset:
+            # The middle of a file looks like nothing; its beginning was judged when it came.
+            return MediaHead(point.extension, point.offset)
         refusal = status_error(self._server, response.status, is_media=True)
         kind = sniff(response.body, is_complete=response.is_complete)
         while kind is None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cached import cache_in
 
 from recmon.audio.stream import GrowingFile
 from recmon.domain.calls import RecordingRef, ServerId
@@ -99,10 +100,11 @@ def serve(https_server: Callable[..., Any], authority: Any, folder: Path, clock:
 
     @asynccontextmanager
     async def start(answer: Any, parallel: int = 2, **options: Any):
-        options.setdefault("reserved_bytes", 0)
-        async with https_server(answer) as server:
+        reserved = options.pop("reserved_bytes", 0)
+        options.setdefault("interrupted_waits_s", ())
+        async with https_server(answer) as server, cache_in(folder, clock, reserved_bytes=reserved) as cache:
             flows = Flows(server.url, TlsOptions(ca_file=authority.file), parallel)
-            async with DownloadService(lambda name: flows, folder, clock, **options) as downloads:
+            async with DownloadService(lambda name: flows, cache, clock, **options) as downloads:
                 yield downloads, server
 
     return start
@@ -214,13 +216,30 @@ def test_two_who_want_the_same_recording_share_one_transfer(run, serve):
 
 
 def test_recordings_of_two_servers_with_the_same_place_are_two(run, serve, folder):
-    async def main():
-        async with serve(whole) as (downloads, _):
-            await downloads.open(REF).finished()
-            await downloads.open(RecordingRef(ServerId("other"), REF.locator)).finished()
+    answers = iter([FILE, wav(b"another sound" * 100)])
 
-    run(main())
+    async def answer(exchange):
+        await exchange.reply(next(answers))
+
+    async def main():
+        async with serve(answer) as (downloads, _):
+            first = await downloads.open(REF).finished()
+            other = RecordingRef(ServerId("other"), REF.locator)
+            return first, await downloads.open(other).finished()
+
+    first, second = run(main())
+    assert first.read_bytes() != second.read_bytes()
     assert len(names(folder)) == 2
+
+
+def test_recordings_with_the_same_bytes_share_a_file(run, serve, folder):
+    async def main():
+        async with serve(whole) as (downloads, server):
+            assert await downloads.open(REF).finished() == await downloads.open(OTHER).finished()
+            return len(server.requests)
+
+    assert run(main()) == 2
+    assert len(names(folder)) == 1
 
 
 def lying(head: list[str], body: bytes) -> Any:
@@ -681,7 +700,7 @@ def test_a_recording_is_saved_to_a_file(run, serve, tmp_path):
 
     assert run(main()) == 1
     assert target.read_bytes() == (tmp_path / "second.wav").read_bytes() == FILE
-    assert sorted(path.name for path in tmp_path.glob("*.*")) == ["copy.wav", "second.wav"]
+    assert sorted(path.name for path in tmp_path.glob("*.wav")) == ["copy.wav", "second.wav"]
 
 
 def test_a_copy_that_fails_leaves_the_target_as_it_was(run, serve, tmp_path):
@@ -705,7 +724,7 @@ def test_a_server_without_recordings_fails_the_download(run, folder, clock):
         raise RecordingError("this server holds no recordings")
 
     async def main():
-        async with DownloadService(no_source, folder, clock) as downloads:
+        async with cache_in(folder) as cache, DownloadService(no_source, cache, clock) as downloads:
             with pytest.raises(RecordingError, match="holds no recordings"):
                 await downloads.open(REF).finished()
             with pytest.raises(RecordingError):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cached import cache_in, utc_now
 
 from recmon.domain.calls import RecordingRef, ServerId
 from recmon.errors import (
@@ -64,14 +65,17 @@ def fetch(run: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Any, i
                     ca_file=tmp_path / "ca.pem",
                 )
                 flows = CcfsFlows(options, SERVER, Secret(secret), UTC)
-                async with DownloadService(
-                    lambda server: flows,
-                    tmp_path / "recordings",
-                    lambda: datetime.now(UTC),
-                    limits=HttpLimits(no_progress_s=0.3),
-                    reserved_bytes=0,
-                    postponed_waits_s=(0, 0),
-                ) as downloads:
+                async with (
+                    cache_in(tmp_path / "recordings") as cache,
+                    DownloadService(
+                        lambda server: flows,
+                        cache,
+                        utc_now,
+                        limits=HttpLimits(no_progress_s=0.3),
+                        postponed_waits_s=(0, 0),
+                        interrupted_waits_s=(),
+                    ) as downloads,
+                ):
                     try:
                         result: Any = await downloads.open(RecordingRef(SERVER, f"path:{path}")).finished()
                     except RecmonError as error:

@@ -23,9 +23,11 @@ from recmon.domain.tables import CSV_COLUMNS, call_row
 from recmon.errors import RecmonError, RecordingMissing, SettingsError, StoreError, UnsupportedAudio
 from recmon.services.archive_files import Archive, Folder, MediaFinder
 from recmon.services.archives import Archives
+from recmon.services.cache import RecordingCache
 from recmon.services.downloads import DownloadService, DownloadState
 from recmon.services.history import HistoryService, ImportResult
 from recmon.services.imports import ImportProgress, ImportService
+from recmon.services.recordings import StoredRecordings
 from recmon.settings.model import ServerSettings, Settings
 from recmon.settings.store import parse_settings
 from recmon.store.database import Database
@@ -68,9 +70,8 @@ async def opened(folder: Path) -> AsyncIterator[Opened]:
         HistoryService(database, now=lambda: NOW, takes_over=False) as history,
     ):
         archives = Archives(database)
-        async with DownloadService(
-            no_server, folder / "recordings", lambda: NOW, locate_file=archives.locate
-        ) as downloads:
+        cache = RecordingCache(folder / "recordings", StoredRecordings(database), lambda: NOW)
+        async with DownloadService(no_server, cache, lambda: NOW, locate_file=archives.locate) as downloads:
             imports = ImportService(history, archives, SETTINGS, ADAPTERS)
             yield Opened(imports, history, downloads, database)
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import soundfile
+from cached import cache_in
 from verba_client import (
     VerbaAuthError,
     VerbaCallNotFoundError,
@@ -474,9 +475,10 @@ def fetch(run: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Any, l
         async def main() -> tuple[Any, list[str]]:
             async with VerbaHttpSimulator(FULL, records, media, faults=faults) as simulator:
                 flows: VerbaRecordingFlows = recording_flows(options(simulator), SERVER, secret)
-                async with DownloadService(
-                    lambda server: flows, tmp_path / "recordings", now, reserved_bytes=0
-                ) as downloads:
+                async with (
+                    cache_in(tmp_path / "recordings") as cache,
+                    DownloadService(lambda server: flows, cache, now) as downloads,
+                ):
                     ref = RecordingRef(SERVER, f"call_id:{call_id}")
                     try:
                         result: Any = await downloads.open(ref).finished()

@@ -1,0 +1,120 @@
+"""One recording on its way, or already there, shared by all who want it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from recmon.audio.stream import GrowingFile
+from recmon.domain.calls import RecordingRef
+from recmon.errors import RecmonError
+from recmon.publisher import Publisher
+
+
+class DownloadState(Enum):
+    """What became of a download."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUSPENDED = "suspended"
+    """It goes on where it was when it is asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadStatus:
+    """How far a download is.
+
+    Attributes:
+        ref: what is fetched.
+        state: what became of it.
+        received: bytes that arrived.
+        expected: bytes of the whole, where the server told.
+        error: why it failed.
+    """
+
+    ref: RecordingRef
+    state: DownloadState = DownloadState.RUNNING
+    received: int = 0
+    expected: int | None = None
+    error: RecmonError | None = None
+
+
+class Download:
+    """One recording on its way, or already there; shared by all who want it.
+
+    Attributes:
+        ref: what is fetched.
+        changed: publishes the status, in the event loop's thread.
+    """
+
+    def __init__(
+        self, ref: RecordingRef, open_whole: Callable[[RecordingRef], Awaitable[GrowingFile]]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.ref = ref
+        self.changed: Publisher[DownloadStatus] = Publisher()
+        self._status = DownloadStatus(ref)
+        self._open_whole = open_whole
+        self._opened: asyncio.Future[GrowingFile] = loop.create_future()
+        self._finished: asyncio.Future[Path] = loop.create_future()
+
+    @property
+    def status(self) -> DownloadStatus:
+        """How far it is now."""
+        return self._status
+
+    async def opened(self) -> GrowingFile:
+        """Wait until the first bytes are there and are media; return the file, which may still grow.
+
+        Read it through views; the file itself belongs to the download.
+
+        Raises:
+            RecmonError: why there is nothing to read.
+        """
+        if self._status.state is DownloadState.DONE and not self._opened.done():
+            return await self._open_whole(self.ref)
+        return await asyncio.shield(self._opened)
+
+    async def finished(self) -> Path:
+        """Wait until the recording is whole, verified and stands under its final name; return that.
+
+        The file may be encrypted: `opened` gives its bytes.
+
+        Raises:
+            RecmonError: why it does not.
+        """
+        return await asyncio.shield(self._finished)
+
+    # What the service tells
+
+    def begin(self, file: GrowingFile) -> None:
+        """Hand the file to readers; the first call counts."""
+        if not self._opened.done():
+            self._opened.set_result(file)
+
+    def advance(self, received: int, expected: int | None, *, is_published: bool = True) -> None:
+        """Note how far it is."""
+        self._status = replace(self._status, received=received, expected=expected)
+        if is_published:
+            self.changed.publish(self._status)
+
+    def end(self, outcome: Path | RecmonError, state: DownloadState = DownloadState.FAILED) -> None:
+        """Settle the download; the first call counts."""
+        if self._finished.done():
+            return
+        if isinstance(outcome, RecmonError):
+            self._status = replace(self._status, state=state, error=outcome)
+            for future in (self._opened, self._finished):
+                if not future.done():
+                    future.set_exception(outcome)
+                    # Looked at once, so that nobody has to wait for a download.
+                    future.exception()
+        else:
+            self._status = replace(self._status, state=DownloadState.DONE)
+            self._finished.set_result(outcome)
+        self.changed.publish(self._status)

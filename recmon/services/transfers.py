@@ -1,0 +1,125 @@
+"""Brings one recording into its part, over as many connections as that takes.
+
+After a cut it goes on where it broke off: by a range where the server offers that, else by fetching it anew
+and comparing what comes again with what is here. Whoever reads the file meanwhile only waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+from recmon.audio.stream import GrowingFile
+from recmon.domain.calls import RecordingRef
+from recmon.errors import (
+    AuthenticationFailed,
+    ConnectFailed,
+    DownloadInterrupted,
+    DownloadPostponed,
+    ProtocolError,
+    RecordingError,
+)
+from recmon.net.http import BodyStart
+from recmon.services.parts import PartFile
+from recmon.services.sites import Site
+from recmon.vendors.base import Now, ResumableFlows
+
+INTERRUPTED_WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+"""Waits before an interrupted transfer goes on; from the first again once bytes have come.
+
+Together they are shorter than a reader waits for its next bytes.
+"""
+
+
+class Transfer:
+    """One recording on its way.
+
+    Args:
+        ref: what is fetched.
+        part: where its bytes go; may hold some already.
+        site: the server.
+        now: the clock, aware UTC.
+        arrived: told of the file, and the bytes of the whole, after each piece.
+        waits_s: before an interrupted transfer goes on.
+    """
+
+    def __init__(
+        self,
+        ref: RecordingRef,
+        part: PartFile,
+        site: Site,
+        now: Now,
+        arrived: Callable[[GrowingFile], None],
+        waits_s: Sequence[float] = INTERRUPTED_WAITS_S,
+    ) -> None:
+        self._ref = ref
+        self._part = part
+        self._site = site
+        self._now = now
+        self._arrived = arrived
+        self._waits_s = waits_s
+        self._asks_for_rest = True
+
+    async def run(self, refusals: int, give_way: Callable[[], None] | None) -> None:
+        """Fetch the recording to its end; without a place of the server while it waits.
+
+        Args:
+            refusals: of the server, when the download was asked for.
+            give_way: see `Places.taken`.
+
+        Raises:
+            RecmonError: why it does not come.
+        """
+        waits, reached = iter(self._waits_s), self._part.received
+        while True:
+            try:
+                await self._connect(refusals, give_way)
+            except (DownloadInterrupted, DownloadPostponed, ConnectFailed) as error:
+                if self._part.received > reached:
+                    waits, reached = iter(self._waits_s), self._part.received
+                wait_s = self._wait_after(error, waits)
+                if wait_s is None:
+                    raise
+                await asyncio.sleep(wait_s)
+            else:
+                return
+
+    def _wait_after(self, error: Exception, waits: Iterator[float]) -> float | None:
+        if not self._part.received:
+            return None  # nothing to go on with: when to begin again is for others to decide
+        wait_s = next(waits, None)
+        asked_s = error.retry_after_s if isinstance(error, DownloadPostponed) else None
+        if wait_s is None or asked_s is None:
+            return wait_s
+        return max(wait_s, asked_s) if asked_s <= self._waits_s[-1] else None
+
+    async def _connect(self, refusals: int, give_way: Callable[[], None] | None) -> None:
+        client, source = await self._site.prepare()
+        async with self._site.turn(refusals, give_way):
+            point = self._part.resume_point if self._asks_for_rest else None
+            try:
+                if point is not None and isinstance(source, ResumableFlows):
+                    try:
+                        await client.download(source.resume(self._ref.locator, self._now, point), self)
+                    except (RecordingError, ProtocolError) as error:
+                        if getattr(error, "retryable", False) or self._part.is_outdated:
+                            raise
+                        # A server that offers ranges and then refuses one is asked for the whole.
+                        self._asks_for_rest = False
+                        await client.download(source.download(self._ref.locator, self._now), self)
+                else:
+                    await client.download(source.download(self._ref.locator, self._now), self)
+            except AuthenticationFailed as error:
+                self._site.refuse(error)
+                raise
+            self._site.accept()
+
+    # What `HttpClient.download` calls
+
+    async def begin(self, start: BodyStart) -> None:
+        """Take in what is known of a body."""
+        await asyncio.to_thread(self._part.begin, start)
+
+    async def write(self, data: bytes) -> None:
+        """Take in a piece of it."""
+        self._arrived(await asyncio.to_thread(self._part.append, data))
