@@ -76,26 +76,44 @@ def read_document(data: bytes, *, is_cut: bool = False, element_limit: int = ELE
     Raises:
         MalformedMessage: neither reader can make sense of it; the detail says why.
     """
-    data = _as_utf8(data)
-    if b"<!" in data:
-        _refuse_types(data)
-    if b"\0" in data:
-        raise MalformedMessage("it contains NUL bytes")
-    if not is_cut:
-        try:
-            root = etree.fromstring(data, _PARSER)
-        except etree.XMLSyntaxError:
-            pass
-        else:
-            if len(data) > _SHORTEST_ELEMENT * element_limit and sum(1 for _ in root.iter()) > element_limit:
-                raise MalformedMessage(f"it has more than {element_limit} elements")
-            converted = _converted(root)
-            return _without_namespaces(converted) if b"xmlns" in data else converted
+    data = _readable(data)
+    root = None if is_cut else _read_strictly(data, element_limit)
+    if root is not None:
+        return root
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedMessage(f"it is not valid UTF-8 at byte {error.start}") from error
     return _TolerantReader(text, element_limit).read(is_cut=is_cut)
+
+
+def read_well_formed(data: bytes) -> Element | None:
+    """Return the root element of one document, or None where it is not well-formed, or refused."""
+    try:
+        return _read_strictly(_readable(data), ELEMENT_LIMIT)
+    except MalformedMessage:
+        return None
+
+
+def _readable(data: bytes) -> bytes:
+    """Return a document in UTF-8, and refuse what no reader may see."""
+    data = _as_utf8(data)
+    if b"<!" in data:
+        _refuse_types(data)
+    if b"\0" in data:
+        raise MalformedMessage("it contains NUL bytes")
+    return data
+
+
+def _read_strictly(data: bytes, element_limit: int) -> Element | None:
+    try:
+        root = etree.fromstring(data, _PARSER)
+    except etree.XMLSyntaxError:
+        return None
+    if len(data) > _SHORTEST_ELEMENT * element_limit and sum(1 for _ in root.iter()) > element_limit:
+        raise MalformedMessage(f"it has more than {element_limit} elements")
+    converted = _converted(root)
+    return _without_namespaces(converted) if b"xmlns" in data else converted
 
 
 def _as_utf8(data: bytes) -> bytes:

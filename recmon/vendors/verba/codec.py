@@ -27,9 +27,17 @@ from recmon.protocol.framing import Document, DocumentScanner
 from recmon.protocol.peers import BEGINNING_SIZE, other_peer
 from recmon.protocol.xml import read_document
 from recmon.vendors.verba.classification import Kind, classifier
-from recmon.vendors.verba.messages import Answer, Keepalive, Notification, read_message, subscribe_request
+from recmon.vendors.verba.messages import (
+    Answer,
+    Keepalive,
+    Message,
+    Notification,
+    read_message,
+    subscribe_request,
+)
 from recmon.vendors.verba.options import EventsOptions
 from recmon.vendors.verba.selection import SelectedCalls
+from recmon.vendors.verba.shapes import KnownShapes
 from recmon.vendors.verba.translate import call_ended, call_started, call_updated
 
 logger = logging.getLogger(__name__)
@@ -73,6 +81,7 @@ class VerbaCodec:
         self._has_heard = False
         self._known: OrderedDict[str, None] = OrderedDict()
         self._classify = classifier(options.labels)
+        self._shapes = KnownShapes(self._classify)
         self._selected = SelectedCalls(options.extensions) if options.filter_locally else None
         self._failure: ProtocolError | None = None
 
@@ -156,8 +165,7 @@ class VerbaCodec:
     def _understood(self, document: Document, at: datetime, message: RawMessage) -> list[LinkEvent]:
         if document.declares_types:
             raise MalformedMessage("it declares a document type or entities, which are refused")
-        root = read_document(document.data, is_cut=document.is_cut)
-        said = read_message(root, self._pending, self._classify)
+        said = self._said(document)
         if said.answer is not None:
             return [self._answered(said.answer, said.keepalive, at, message)]
         events: list[LinkEvent] = []
@@ -180,6 +188,14 @@ class VerbaCodec:
                 reason = "it names no call" if notification.kind is None else "a call event without a call id"
                 events.append(Unrecognised(at, reason, _excerpt(message.data), message))
         return events
+
+    def _said(self, document: Document) -> Message:
+        if not document.is_cut:
+            known = self._shapes.read(document.data)
+            if known is not None:
+                return Message(notifications=(known,))
+        root = read_document(document.data, is_cut=document.is_cut)
+        return read_message(root, self._pending, self._classify)
 
     def _answered(
         self, answer: Answer, keepalive: Keepalive | None, at: datetime, message: RawMessage

@@ -197,13 +197,21 @@ def _echoed_id(root: Element, response: Element) -> str:
 def _notifications(
     root: Element, elements: Mapping[str, Sequence[Element]], classify: Classify
 ) -> Iterator[Notification]:
-    are_several = any(len(elements.get(name, ())) > 1 for name in _CALLS)
-    parts = _parts(root) if are_several else None
+    parts = _parts(root) if _are_several(elements) else None
     if parts is None:
         yield _notification([root], classify(_labels(root, _first(root))))
         return
     for first, calls in parts:
         yield _notification(calls, classify([*_labels(first, first), *_labels(calls[0], calls[0])]))
+
+
+def tells_one_call(root: Element) -> bool:
+    """Whether a document has one call or record at most, so that it can tell of no second one."""
+    return not _are_several(_flat(root))
+
+
+def _are_several(elements: Mapping[str, Sequence[Element]]) -> bool:
+    return any(len(elements.get(name, ())) > 1 for name in _CALLS)
 
 
 def _parts(root: Element) -> list[tuple[Element, list[Element]]] | None:
@@ -228,14 +236,14 @@ def _parts(root: Element) -> list[tuple[Element, list[Element]]] | None:
 
 def _own_id(element: Element) -> str:
     inner = _child(element, "id") or _child(element, "ccdrid")
-    return _clean_id(_attribute(element, "id") or (inner.text if inner else ""))
+    return clean_id(_attribute(element, "id") or (inner.text if inner else ""))
 
 
 def _notification(elements: Sequence[Element], kind: Kind | None) -> Notification:
     reader = _FieldReader()
     for element in elements:
         reader.read(element, "", "", 0)
-    return Notification(kind, _clean_id(reader.call_id()), reader.fields())
+    return Notification(kind, clean_id(reader.call_id()), reader.fields())
 
 
 def _labels(root: Element, first: Element) -> list[str]:
@@ -284,7 +292,8 @@ def _attribute(element: Element, name: str) -> str:
     return ""
 
 
-def _clean_id(text: str) -> str:
+def clean_id(text: str) -> str:
+    """Return an identifier as ids are compared: trimmed, without braces, in lower case (verba.md 3.3)."""
     return text.strip().strip("{}").strip().lower()
 
 
