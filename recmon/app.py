@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from recmon.audio.output import SoundDeviceOutput
@@ -36,6 +37,7 @@ from recmon.services.listening import ListeningService
 from recmon.services.markers import MarkerService
 from recmon.services.monitor import Monitor
 from recmon.services.notes import NoteService
+from recmon.services.places import RecordingPlaces
 from recmon.services.playback import PlaybackService
 from recmon.services.queries import HistoryQueries
 from recmon.services.queue import DownloadQueue
@@ -85,6 +87,7 @@ class Services:
     hooks: HookService
     transcripts: TranscriptService
     settling: SettlingService
+    places: RecordingPlaces
 
 
 def utc_now() -> datetime:
@@ -106,7 +109,11 @@ def read_settings(path: Path | None) -> Settings:
     Raises:
         SettingsError: listing every problem.
     """
-    return load_settings(path, {name: adapter.options_type for name, adapter in ADAPTERS.items()})
+    return load_settings(path, _options_types())
+
+
+def _options_types() -> dict[str, type[Any]]:
+    return {name: adapter.options_type for name, adapter in ADAPTERS.items()}
 
 
 def check_service(settings: Settings, *, now: Now = utc_now) -> CheckService:
@@ -234,6 +241,7 @@ async def open_services(
             hooks,
             transcripts,
             SettlingService(book, history, now),
+            RecordingPlaces(settings, _options_types(), history, details, now),
         )
 
 

@@ -95,6 +95,18 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     _add_place(fetch)
     fetch.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to store it")
 
+    place = commands.add_parser(
+        "place",
+        parents=[common],
+        help="show where the recordings of a server's last calls are looked for",
+        description="Fills the server's recording template, or another one, with its last calls, and prints "
+        "the place of each, or the reason why there is none. Asks no server.",
+    )
+    place.add_argument("server", metavar="SERVER", help="name in the settings")
+    place.add_argument("template", nargs="?", metavar="KIND=TEXT", help="try this one instead")
+    place.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N calls (20)")
+    place.add_argument("--json", action="store_true", help="one JSON object per call")
+
     play = commands.add_parser("play", parents=[common], help="play a file or a call's recording")
     play.add_argument("source", nargs="?", metavar="FILE|CALL-ID", help="a sound file, or a call id")
     _add_place(play)

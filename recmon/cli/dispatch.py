@@ -90,6 +90,10 @@ def _command(name: str | None) -> Callable[[argparse.Namespace], Any]:
             from recmon.cli.recordings import fetch
 
             return fetch
+        case "place":
+            from recmon.cli.places import place
+
+            return place
         case "play":
             from recmon.cli.recordings import play
 

@@ -129,6 +129,10 @@ class RecordingTemplate:
             if isinstance(value, datetime):
                 local = value.astimezone(zone)
                 return local.strftime(form) if form else local.strftime("%Y-%m-%d %H:%M:%S")
+            if form is not None:
+                raise RecordingMissing(
+                    f"no recording {self.kind.value}: {name} is not a time, and takes no format"
+                )
             return value
 
         filled = _PLACEHOLDER.sub(value_of, self.text)
@@ -220,20 +224,30 @@ def together(known: ToldRecording, told: ToldRecording) -> ToldRecording:
 
 def placeholder_values(call: Call) -> Mapping[str, str | datetime | None]:
     """Return what placeholders of templates can stand for: a call's own fields before raw CDR fields."""
-    own: dict[str, str | datetime | None] = dict(call.cdr.fields)
-    own.update((f"cdr.{name}", value) for name, value in call.cdr.fields)
-    own.update(
-        server=call.key.server,
-        native_id=call.key.native_id,
-        state=call.state.value,
-        direction=call.direction.value,
-        from_number=call.caller.number,
-        from_name=call.caller.name,
-        to_number=call.callee.number,
-        to_name=call.callee.name,
-        started_at=call.started_at,
-        answered_at=call.answered_at,
-        ended_at=call.ended_at,
-        cause=call.cause,
-    )
-    return own
+    values: dict[str, str | datetime | None] = dict(call.cdr.fields)
+    values.update((f"cdr.{name}", value) for name, value in call.cdr.fields)
+    values.update(own_values(call))
+    return values
+
+
+def own_values(call: Call) -> Mapping[str, str | datetime | None]:
+    """Return the values of a call's own fields, by the names that placeholders have."""
+    duration_s = call.duration_s
+    return {
+        "id": str(call.key),
+        "server": call.key.server,
+        "native_id": call.key.native_id,
+        "state": call.state.value,
+        "direction": call.direction.value,
+        "from_number": call.caller.number,
+        "from_name": call.caller.name,
+        "to_number": call.callee.number,
+        "to_name": call.callee.name,
+        "started_at": call.started_at,
+        "answered_at": call.answered_at,
+        "ended_at": call.ended_at,
+        "received_at": call.received_at,
+        "duration_s": None if duration_s is None else f"{duration_s:.0f}",
+        "cause": call.cause,
+        "tags": ",".join(call.tags),
+    }

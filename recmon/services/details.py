@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from recmon.domain.calls import Call, RecordingRef, RecordingStage, ServerId, ToldRecording
 from recmon.domain.cdr import CdrField, CdrSection
 from recmon.domain.legs import Leg
+from recmon.domain.recordings import RecordingTemplate
 from recmon.errors import RecordingMissing
 from recmon.settings.model import ServerSettings, Settings
 from recmon.vendors.base import VendorAdapter
@@ -73,6 +75,15 @@ class CallDetails:
             return (self._configured(call),)
         except RecordingMissing:
             return call.recordings
+
+    def recording_template(self, server: ServerId) -> RecordingTemplate | None:
+        """Return the template for the recordings of a server's calls, where there is one."""
+        configured = self._servers.get(server)
+        return None if configured is None else configured.recording
+
+    def use_recording(self, server: ServerId, template: RecordingTemplate) -> None:
+        """Look for the recordings of a server's calls elsewhere from now on."""
+        self._servers[server] = replace(self._servers[server], recording=template)
 
     def _configured(self, call: Call) -> RecordingRef:
         name = call.key.server

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from recmon.domain.calls import ServerId
 from recmon.domain.recordings import LocatorKind, RecordingTemplate
+from recmon.domain.templates import template_problem
 from recmon.errors import SettingsDamaged, SettingsError, SettingsTooNew
 from recmon.logs import mask, printable
 from recmon.paths import default_settings_file
@@ -305,7 +306,7 @@ class _ServerReader:
         if not isinstance(text, str) or not text:
             self._note("recording", f"recording.{key} must be text in quotes, and not empty")
             return None
-        if problem := _template_problem(text):
+        if problem := template_problem(text):
             self._note_at((*self._base, "recording", key), f"recording.{key} {problem}")
             return None
         return RecordingTemplate(_KINDS[key], text)
@@ -329,15 +330,3 @@ class _ServerReader:
             for problem in invalid.problems:
                 self._note_at(problem.path, problem.sentence)
             return None
-
-
-def _template_problem(text: str) -> str | None:
-    """Say what is wrong with the placeholders of a template, if anything."""
-    outside = re.sub(r"\{[^{}]*\}", "", text)
-    if "{" in outside:
-        return "has an opening brace that is not closed"
-    if "}" in outside:
-        return "has a closing brace without an opening one"
-    if re.search(r"\{\s*(?::[^{}]*)?\}", text):
-        return "has a placeholder without a name"
-    return None

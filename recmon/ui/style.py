@@ -65,6 +65,8 @@ def style_sheet(tokens: Tokens) -> str:
     QPushButton:disabled {{ color: {t.quiet}; }}
     QPushButton[kind="accent"] {{ background: {t.accent}; color: {t.on_accent};
         border: 1px solid {t.accent}; }}
+    QPushButton[kind="accent"]:disabled {{ background: {t.line}; color: {t.quiet};
+        border: 1px solid {t.line}; }}
     QPushButton[kind="accent"]:focus {{ border: 1px solid {t.text}; }}
     QPushButton[kind="link"], QToolButton[kind="link"] {{ background: transparent; color: {t.accent_text};
         border: 1px solid transparent; padding: 2px 6px; border-radius: 4px; }}

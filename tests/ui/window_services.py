@@ -506,6 +506,7 @@ class WindowServices:
     hooks: OfferedHooks = field(default_factory=OfferedHooks)
     listening: OfferedListening = field(init=False)
     settling: GivenUp = field(init=False)
+    places: None = None
     events: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

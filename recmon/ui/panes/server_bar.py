@@ -15,6 +15,7 @@ from recmon.services.monitor import Monitor
 from recmon.services.statuses import ServerStatus
 from recmon.services.synchronisation import HistorySync, SyncStatus
 from recmon.ui.dialogs.check_dialog import CheckDialog, ServerCheck
+from recmon.ui.dialogs.place_dialog import PlaceDialog, PlaceTrier
 from recmon.ui.icons import icon
 from recmon.ui.notifier import Notice, Notifier
 from recmon.ui.panes.hook_actions import HookActions
@@ -42,6 +43,7 @@ class ServerBar(QFrame):
         check: checks a server; None: that is not offered.
         sync: brings the past calls; None: that is not done.
         hooks: receives web hooks; None: that is not done.
+        places: tries and sets where recordings are; None: that is not offered.
         now: the clock, aware UTC.
         parent: of the widget.
 
@@ -65,6 +67,7 @@ class ServerBar(QFrame):
         check: ServerCheck | None = None,
         sync: HistorySync | None = None,
         hooks: HookService | None = None,
+        places: PlaceTrier | None = None,
         now: Clock = utc_now,
         parent: QWidget | None = None,
     ) -> None:
@@ -72,6 +75,7 @@ class ServerBar(QFrame):
         self._monitor = monitor
         self._check = check
         self._sync = sync
+        self._places = places
         self._tasks = tasks
         self._notifier = notifier
         self._theme = theme
@@ -142,6 +146,11 @@ class ServerBar(QFrame):
             dialog.open()
             dialog.start()
 
+    def set_place(self, server: ServerId) -> None:
+        """Show where the recordings of a server's calls are, and let it be changed."""
+        if self._places is not None:
+            PlaceDialog(server, self._places, self._tasks, self._notifier, self.window()).open()
+
     def make_menu(self, row: ServerRow) -> QMenu:
         """Return what can be done with a server; the caller shows it and throws it away."""
         server, notice = row.status.server, row.notice or row.history_notice
@@ -150,6 +159,8 @@ class ServerBar(QFrame):
         retry.setEnabled(row.can_retry)
         test = menu.addAction(icon("check"), "Test", lambda: self.test(server))
         test.setVisible(self._check is not None)
+        place = menu.addAction(icon("folder"), "Recording place…", lambda: self.set_place(server))
+        place.setVisible(self._places is not None)
         menu.addAction(
             icon("filter"), "Show only this server's calls", lambda: self.server_selected.emit(server)
         )

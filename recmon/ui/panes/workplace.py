@@ -140,6 +140,7 @@ class Workplace(QWidget):
             check=services.check,
             sync=services.sync,
             hooks=services.hooks,
+            places=services.places,
         )
         self._views = QStackedWidget()
         self._across = QSplitter(Qt.Orientation.Horizontal)

@@ -150,7 +150,8 @@ hosst = "x"
         "1: version is missing; write version = 1 at the top",
         "5: server east: time_zone Europe/Berln is not a known time zone; did you mean Europe/Berlin?",
         "6: server east: recordings names archve, which is not among the servers; did you mean archive?",
-        "7: server east: recording must be a table with exactly one of path, folder, call_id",
+        "7: server east: recording must be a table with exactly one of path, folder, call_id, original_path, "
+        "file_name, ivr, oiap, play, obs, cms_call_id",
         "8: server east: password: secrets are not stored in this file: store it with "
         '`keyring set recmon NAME` and write "keyring:NAME", or write "env:VARIABLE" or "file:PATH"',
         "9: server east: events.port is missing",
