@@ -39,6 +39,7 @@ from recmon.services.monitor import Monitor
 from recmon.services.notes import NoteService
 from recmon.services.places import RecordingPlaces
 from recmon.services.playback import PlaybackService
+from recmon.services.playlist import Playlist
 from recmon.services.queries import HistoryQueries
 from recmon.services.queue import DownloadQueue
 from recmon.services.reconciling import ongoing_lister
@@ -84,6 +85,7 @@ class Services:
     heard: HeardService
     health: HealthService
     saving: SavingService
+    playlist: Playlist
     hooks: HookService
     transcripts: TranscriptService
     settling: SettlingService
@@ -238,6 +240,7 @@ async def open_services(
             heard,
             health,
             SavingService(downloads.open_whole, downloads.save_as, details.recording_of),
+            Playlist(playback),
             hooks,
             transcripts,
             SettlingService(book, history, now),

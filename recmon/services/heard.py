@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from recmon.domain.calls import CallKey, RecordingRef
 from recmon.domain.spans import NOTHING, Spans
 from recmon.errors import StoreError
 from recmon.publisher import Publisher, Subscription
-from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
+from recmon.services.playback import HeardSpan, PlaybackService, PlaybackState, PlaybackStatus
 from recmon.store.database import Database
 from recmon.store.listening import Listened, ListeningStore
 from recmon.vendors.base import Now
@@ -21,9 +21,6 @@ __all__ = ["HeardService", "Spans"]
 
 KEEP_EVERY_S = 5.0
 """What was heard is written so often while playing, and at every pause: a crash loses no more than this."""
-
-LONGEST_STEP_S = 1.0
-"""Between two told positions while playing; what is longer was a jump, and was not heard."""
 
 LEAST_LEFT_S = 0.5
 """Shorter stretches count as heard when the rest is played."""
@@ -67,7 +64,7 @@ class HeardService:
         self._followed: _Followed | None = None
         self._before: PlaybackStatus | None = None
         self._skipped: Spans | None = None
-        self._subscription: Subscription | None = None
+        self._subscriptions: tuple[Subscription, ...] = ()
         self._seeking: set[asyncio.Task[None]] = set()
         self._kept_at = 0.0
 
@@ -80,14 +77,17 @@ class HeardService:
             # Hearing goes on; stored seconds are not lost, for writing adds to them.
             _log.warning("what was heard before could not be read: %s", error)
         self._loop = asyncio.get_running_loop()
-        self._subscription = self._playback.changed.subscribe(self._on_playback)
+        self._subscriptions = (
+            self._playback.changed.subscribe(self._on_playback),
+            self._playback.heard.subscribe(self._on_heard),
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._subscription is not None:
-            self._subscription.cancel()
+        for subscription in self._subscriptions:
+            subscription.cancel()
         for task in self._seeking:
             task.cancel()
         written = self._write()
@@ -162,7 +162,13 @@ class HeardService:
             return
         if status.state is PlaybackState.LOADING:
             return
-        self._take(followed, before, status)
+        listened = followed.listened
+        length_s = (status.info.length_s if status.info is not None else None) or status.length_s
+        is_over = status.state is PlaybackState.ENDED
+        self._know(
+            followed,
+            Listened(listened.spans, length_s or listened.length_s, 0.0 if is_over else status.position_s),
+        )
         if status.state in (PlaybackState.ENDED, PlaybackState.FAILED):
             self._skipped = None
         if status.state is PlaybackState.PLAYING:
@@ -172,25 +178,17 @@ class HeardService:
         elif before is not None and before.state is not status.state:
             self._write()
 
-    def _take(self, followed: _Followed, before: PlaybackStatus | None, status: PlaybackStatus) -> None:
-        listened = followed.listened
-        spans = listened.spans
-        was_playing = (
-            before is not None
-            and before.source == status.source
-            and before.state is PlaybackState.PLAYING
-            and 0.0 < status.position_s - before.position_s <= LONGEST_STEP_S
-        )
-        if was_playing and before is not None:
-            spans = spans.plus(before.position_s, status.position_s)
-        length_s = (status.info.length_s if status.info is not None else None) or status.length_s or 0.0
-        is_over = status.state is PlaybackState.ENDED
-        position_s = 0.0 if is_over else status.position_s
-        newer = Listened(spans, length_s or listened.length_s, position_s)
-        if newer != listened:
-            followed.listened = newer
+    def _on_heard(self, heard: HeardSpan) -> None:
+        followed = self._followed
+        if followed is not None and heard.source == followed.recording:
+            spans = followed.listened.spans.plus(heard.begin_s, heard.end_s)
+            self._know(followed, replace(followed.listened, spans=spans))
+
+    def _know(self, followed: _Followed, listened: Listened) -> None:
+        if listened != followed.listened:
+            followed.listened = listened
             followed.is_written = False
-            self._known.setdefault(followed.call, {})[followed.recording] = newer
+            self._known.setdefault(followed.call, {})[followed.recording] = listened
 
     def _write(self) -> Future[Listened] | None:
         """Have the writing thread keep what was heard; the loop never waits for it."""

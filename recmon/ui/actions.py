@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
@@ -19,43 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from recmon.ui import icons
-
-
-@dataclass(frozen=True, slots=True)
-class ActionSpec:
-    """One thing that can be done.
-
-    Attributes:
-        name: under which the program finds it and its keys are kept.
-        text: of the menu entry, with its access key marked by `&`.
-        menu: the menu it stands in; `A/B` is the sub-menu B of A.
-        keys: in portable form; the first is shown.
-        icon: name of an icon, or empty.
-        group: of choices that exclude each other, or empty.
-        is_checkable: whether it is on or off.
-        needs_services: whether it is unavailable until the services are open.
-        in_table_only: its keys count only while a table of calls has the focus.
-        starts_section: whether a line stands above it.
-        help: what a list of keys says of it, where the text does not say it.
-    """
-
-    name: str
-    text: str
-    menu: str
-    keys: tuple[str, ...] = ()
-    icon: str = ""
-    group: str = ""
-    is_checkable: bool = False
-    needs_services: bool = True
-    in_table_only: bool = False
-    starts_section: bool = False
-    help: str = ""
-
-    @property
-    def title(self) -> str:
-        """The text without its access key."""
-        return self.help or self.text.replace("&", "").rstrip("…")
-
+from recmon.ui.action_spec import ActionSpec
+from recmon.ui.playback_actions import PLAYBACK_ACTIONS
 
 ACTIONS = (
     ActionSpec("save_recordings", "&Save recordings…", "&File", ("Ctrl+S",), "save"),
@@ -83,6 +47,7 @@ ACTIONS = (
     ActionSpec("servers", "&Servers", "&View", ("F6",), "panel-left", is_checkable=True, starts_section=True),
     ActionSpec("details", "&Details", "&View", ("F7",), "panel-right", is_checkable=True),
     ActionSpec("player", "Play&er", "&View", ("F8",), "panel-bottom", is_checkable=True),
+    ActionSpec("mini_player", "&Mini player", "&View", ("Ctrl+M",), "mini", is_checkable=True),
     ActionSpec(
         "compact", "&Compact rows", "&View", ("Ctrl+Shift+K",), is_checkable=True, starts_section=True
     ),
@@ -105,17 +70,7 @@ ACTIONS = (
     ActionSpec(
         "theme_high_contrast", "&High contrast", "&View/T&heme", (), "", "theme", True, needs_services=False
     ),
-    ActionSpec(
-        "play", "&Play the selected call", "&Playback", ("Return", "Enter"), "play", in_table_only=True
-    ),
-    ActionSpec("listen", "&Listen in", "&Playback", ("Ctrl+L",), "headphones"),
-    ActionSpec("toggle", "Play &or pause", "&Playback", ("Space",), "pause"),
-    ActionSpec("back", "&Back 5 s", "&Playback", ("Left",), "back-5", starts_section=True),
-    ActionSpec("forward", "&Forward 5 s", "&Playback", ("Right",), "forward-5"),
-    ActionSpec("back_little", "Back &1 s", "&Playback", ("Shift+Left",)),
-    ActionSpec("forward_little", "Forward 1 &s", "&Playback", ("Shift+Right",)),
-    ActionSpec("back_far", "B&ack 15 s", "&Playback", ("Ctrl+Left",)),
-    ActionSpec("forward_far", "Fo&rward 15 s", "&Playback", ("Ctrl+Right",)),
+    *PLAYBACK_ACTIONS,
     ActionSpec("keys", "&Keys", "&Help", ("F1",), "keyboard", needs_services=False),
     ActionSpec("about", "&About recmon", "&Help", (), "info", needs_services=False),
 )

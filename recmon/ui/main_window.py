@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QRect, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QCloseEvent, QKeyEvent, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
@@ -40,14 +40,14 @@ SMALLEST_SIZE = QSize(480, 400)
 
 VERY_NARROW_PX = 760
 """Below this width the servers hide behind a button."""
-
-_SKIPS = {
-    "back": -5.0,
-    "forward": 5.0,
-    "back_little": -1.0,
-    "forward_little": 1.0,
-    "back_far": -15.0,
-    "forward_far": 15.0,
+_MEDIA_KEYS: dict[int, str] = {
+    Qt.Key.Key_MediaPlay: "toggle",
+    Qt.Key.Key_MediaPause: "toggle",
+    Qt.Key.Key_MediaTogglePlayPause: "toggle",
+    Qt.Key.Key_MediaNext: "next_call",
+    Qt.Key.Key_MediaPrevious: "previous_call",
+    Qt.Key.Key_AudioForward: "forward",
+    Qt.Key.Key_AudioRewind: "back",
 }
 
 
@@ -164,6 +164,7 @@ class MainWindow(QMainWindow):
         workplace.tell_problems()
         self.top_bar.search.set_text_now(self._state.text("search", ""))
         self._show_zone()
+        workplace.connect_player(actions)
         workplace.show_compact(actions["compact"].isChecked())
         self._show_parts()
         self._show_view()
@@ -206,6 +207,14 @@ class MainWindow(QMainWindow):
         if (event.size().width() < VERY_NARROW_PX) != (event.oldSize().width() < VERY_NARROW_PX):
             self._are_servers_opened = False
             self._show_parts()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        # Keys of the keyboard's own player come here whatever part has the focus: none of them takes these.
+        name = _MEDIA_KEYS.get(event.key())
+        if name is None or self._workplace is None:
+            super().keyPressEvent(event)
+            return
+        self.actions_by_name[name].trigger()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -252,11 +261,11 @@ class MainWindow(QMainWindow):
             "listen": self._listen,
             "settle": self._settle,
             "play": self._play,
-            "toggle": self._toggle,
+            "play_in_order": self._play_in_order,
+            "next_call": lambda: self._step_in_list(1),
+            "previous_call": lambda: self._step_in_list(-1),
         }.items():
             actions[name].triggered.connect(lambda checked=False, act=act: act())
-        for name, seconds in _SKIPS.items():
-            actions[name].triggered.connect(lambda checked=False, s=seconds: self._skip(s))
         for name in ("show_live", "show_past"):
             actions[name].triggered.connect(self._show_view)
         for part in ("servers", "details", "player"):
@@ -293,7 +302,7 @@ class MainWindow(QMainWindow):
     def _play(self) -> None:
         call = self._current_call()
         if call is not None and self._workplace is not None:
-            self._workplace.play(call)
+            self._workplace.playing.play(call)
 
     def _save_recordings(self) -> None:
         if self._workplace is not None:
@@ -320,13 +329,13 @@ class MainWindow(QMainWindow):
             self.actions_by_name[name].setEnabled(not is_running)
             self.actions_by_name[name].setToolTip("An import goes on already." if is_running else "")
 
-    def _toggle(self) -> None:
+    def _play_in_order(self) -> None:
         if self._workplace is not None:
-            self._workplace.player.toggle()
+            self._workplace.playing.play_in_order(self._workplace.pane.table.calls_selected())
 
-    def _skip(self, seconds: float) -> None:
+    def _step_in_list(self, by: int) -> None:
         if self._workplace is not None:
-            self._workplace.player.skip(seconds)
+            self._workplace.playing.step(by)
 
     def _open_columns(self) -> None:
         if self._workplace is not None:

@@ -271,9 +271,9 @@ def test_search_sort_and_volume_return(
 
 def test_a_call_that_goes_on_is_not_played_yet(opened: Opened, use: Use) -> None:
     async def steps() -> None:
-        opened.workplace.play(replace(past_call(1), state=CallState.CONNECTED, ended_at=None))
+        opened.workplace.playing.play(replace(past_call(1), state=CallState.CONNECTED, ended_at=None))
         assert "still going on" in opened.window.toasts.notices[0].text
-        opened.workplace.play(past_call(1))
+        opened.workplace.playing.play(past_call(1))
         assert not opened.window.toasts.notices
         await until(lambda: bool(opened.services.playback.played))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -13,9 +13,12 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QSlider, QToolButton
 from pytestqt.qtbot import QtBot
+from window_services import KeptNotes, KnownMarkers, ToldHeard
 
 from recmon.domain.calls import Call, CallKey, CallState, Party, RecordingRef, ServerId
+from recmon.domain.mixing import Mix
 from recmon.domain.recordings import AudioInfo, Waveform
+from recmon.domain.speech import Span, SpeechMap
 from recmon.errors import NoOutputDevice, OutputFailed
 from recmon.publisher import Publisher
 from recmon.services.playback import PlaybackState, PlaybackStatus
@@ -43,7 +46,9 @@ class RememberingPlayback:
     def __init__(self) -> None:
         self.changed: Publisher[PlaybackStatus] = Publisher()
         self.waveform_changed: Publisher[Waveform | None] = Publisher()
+        self.speech_changed: Publisher[SpeechMap | None] = Publisher()
         self.waveform: Waveform | None = None
+        self.speech: SpeechMap | None = None
         self.status = PlaybackStatus()
         self.asked: list[tuple[object, ...]] = []
 
@@ -51,11 +56,27 @@ class RememberingPlayback:
         self.status = replace(self.status, **changes)
         self.changed.publish(self.status)
 
+    def tell_speech(self, speech: SpeechMap | None) -> None:
+        self.speech = speech
+        self.speech_changed.publish(speech)
+
+    def peaks(self, begin_s: float, end_s: float, columns: int) -> Waveform | None:
+        return None
+
     async def play(self, source: object, start_s: float = 0.0) -> None:
         self.asked.append(("play", source, start_s))
 
     async def seek(self, position_s: float) -> None:
         self.asked.append(("seek", position_s))
+
+    async def hear_skipped(self) -> None:
+        self.asked.append(("hear skipped",))
+
+    async def devices(self) -> tuple[str, ...]:
+        return ("Headset", "Speakers")
+
+    def choose_device(self, name: str | None) -> None:
+        self.asked.append(("device", name))
 
     def pause(self) -> None:
         self.asked.append(("pause",))
@@ -69,6 +90,31 @@ class RememberingPlayback:
     def set_volume(self, volume: float) -> None:
         self.asked.append(("volume", round(volume, 2)))
         self.tell(volume=volume)
+
+    def set_speed(self, speed: float) -> None:
+        self.asked.append(("speed", speed))
+        self.tell(speed=speed)
+
+    def set_mix(self, mix: Mix) -> None:
+        self.tell(mix=mix)
+
+    def set_auto_level(self, is_levelled: bool) -> None:
+        self.tell(is_levelled=is_levelled)
+
+    def set_skip_silence(self, least_s: float | None) -> None:
+        self.tell(skip_silence_s=least_s)
+
+    def set_loop(self, begin_s: float | None, end_s: float = 0.0) -> None:
+        self.tell(loop=None if begin_s is None else Span(begin_s, end_s))
+
+
+@dataclass
+class Beside:
+    """What stands beside the player in these tests."""
+
+    markers: KnownMarkers | None = None
+    notes: KeptNotes | None = None
+    heard: ToldHeard | None = None
 
 
 class RunningTasks:
@@ -98,7 +144,7 @@ def tasks() -> RunningTasks:
 
 @pytest.fixture
 def bar(qtbot: QtBot, qapp: QApplication, playback: RememberingPlayback, tasks: RunningTasks) -> PlayerBar:
-    widget = PlayerBar(playback, tasks, Notifier(), Theme(qapp, ThemeChoice.LIGHT))
+    widget = PlayerBar(playback, tasks, Notifier(), Theme(qapp, ThemeChoice.LIGHT), beside=Beside())
     qtbot.addWidget(widget)
     widget.resize(1200, 160)
     widget.show()
@@ -173,9 +219,9 @@ def test_a_recording_that_ended_starts_again_and_one_that_failed_goes_on(
     loaded: PlayerBar, playback: RememberingPlayback, tasks: RunningTasks
 ) -> None:
     playback.tell(state=PlaybackState.ENDED, position_s=192.0)
-    loaded.toggle()
+    loaded.transport.toggle()
     playback.tell(state=PlaybackState.FAILED, position_s=30.0, error=NoOutputDevice("no device"))
-    loaded.toggle()
+    loaded.transport.toggle()
     assert playback.asked == [("play", REF, 0.0), ("play", REF, 30.0)]
     assert tasks.names == ["playback", "playback"]
 
@@ -211,7 +257,7 @@ def test_positions_that_are_told_are_not_sent_back(
 
 def test_a_click_in_the_waveform_seeks(loaded: PlayerBar, playback: RememberingPlayback) -> None:
     view = waveform_of(loaded)
-    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(view.x_of(96.0), 20))
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(view.scale.x_of(96.0), 20))
     assert playback.asked == [("seek", pytest.approx(96.0, abs=0.5))]
     assert "1:36" in shown_texts(loaded) or "1:35" in shown_texts(loaded)
 
@@ -292,10 +338,10 @@ def test_a_volume_that_is_told_is_shown_and_not_sent_back(
 def test_nothing_moves_after_a_failure_nor_while_nothing_is_loaded(
     bar: PlayerBar, playback: RememberingPlayback
 ) -> None:
-    bar.toggle()
-    bar.skip(5)
+    bar.transport.toggle()
+    bar.transport.skip(5)
     playback.tell(state=PlaybackState.FAILED, source=REF, length_s=10.0, error=NoOutputDevice("none"))
-    bar.skip(5)
+    bar.transport.skip(5)
     QTest.mouseClick(waveform_of(bar), Qt.MouseButton.LeftButton, pos=QPoint(300, 20))
     assert playback.asked == []
 

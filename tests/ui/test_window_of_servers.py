@@ -286,7 +286,7 @@ def test_when_the_call_ends_its_recording_takes_the_place_of_listening(opened: O
 
 
 def play_first(opened: Opened) -> WaveformView:
-    opened.workplace.play(opened.workplace.past.rows.call_at(0))
+    opened.workplace.playing.play(opened.workplace.past.rows.call_at(0))
     return opened.workplace.player.findChildren(WaveformView)[0]
 
 
@@ -294,6 +294,7 @@ async def load(opened: Opened) -> None:
     """Play a past call until its header is read."""
     opened.act("show_past")
     await until(lambda: opened.workplace.past.rows.is_loaded)
+    opened.services.playback.sounds_at_once = False
     play_first(opened)
     await until(lambda: bool(opened.services.playback.played))
     assert not opened.services.markers.asked
@@ -309,14 +310,13 @@ def test_marked_places_are_shown_when_the_sound_is_there_and_a_click_goes_there(
     async def steps() -> None:
         await load(opened)
         view = opened.workplace.player.findChildren(WaveformView)[0]
-        flag = QPointF(view.x_of(30.0) + 3, view.lanes().top() + 4)
-        await until(lambda: view.marker_at(flag.x(), flag.y()) is not None)
-        assert view.marker_at(flag.x(), view.lanes().bottom()) is None
+        await until(lambda: len(view.content.markers) == 2)
+        flag = QPointF(view.scale.x_of(30.0) + 3, view.lanes().top() + 4)
         QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=flag.toPoint())
         await until(lambda: "seek 30" in opened.services.playback.acts)
         assert opened.services.markers.asked == [key(1)]
         opened.workplace.player.show_call(past_call(7))
-        assert view.marker_at(flag.x(), flag.y()) is None
+        assert view.content.markers == ()
 
     use(steps)
 

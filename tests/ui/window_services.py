@@ -18,9 +18,12 @@ from recmon.domain.events import CallEnded, CallFacts, CallStarted, CallUpdated
 from recmon.domain.filenames import check_template, file_stem
 from recmon.domain.health import Health, HealthVerdict
 from recmon.domain.legs import Leg
+from recmon.domain.mixing import Mix
 from recmon.domain.notes import Note, NoteDraft, note_order
 from recmon.domain.query import Query
+from recmon.domain.recordings import AudioInfo, Waveform
 from recmon.domain.spans import Spans
+from recmon.domain.speech import Span, SpeechMap
 from recmon.domain.transcripts import Phrase
 from recmon.domain.unattached import UnattachedRecording
 from recmon.errors import NoteNotYours, RecmonError, RecordingMissing
@@ -31,7 +34,8 @@ from recmon.services.hooks import HookTest
 from recmon.services.imports import ImportProgress
 from recmon.services.listening import live_sound
 from recmon.services.markers import CallMarker
-from recmon.services.playback import PlaybackState, PlaybackStatus
+from recmon.services.playback import HeardSpan, PlaybackState, PlaybackStatus
+from recmon.services.playlist import Playlist
 from recmon.services.saving import Naming, SaveFailure, SaveProgress
 from recmon.services.statuses import Gap, LinkState, ServerStatus
 from recmon.services.synchronisation import SyncStatus
@@ -167,20 +171,46 @@ class RememberedPlayback:
 
     def __init__(self) -> None:
         self.changed: Publisher[PlaybackStatus] = Publisher()
-        self.waveform_changed: Publisher[object] = Publisher()
+        self.waveform_changed: Publisher[Waveform | None] = Publisher()
+        self.speech_changed: Publisher[SpeechMap | None] = Publisher()
+        self.heard: Publisher[HeardSpan] = Publisher()
         self.status = PlaybackStatus()
-        self.waveform = None
+        self.waveform: Waveform | None = None
+        self.speech: SpeechMap | None = None
         self.played: list[object] = []
         self.acts: list[str] = []
+        self.names: tuple[str, ...] = ("Headset", "Speakers")
+        self.sounds_at_once = True
 
     async def play(self, source: object, start_s: float = 0.0) -> None:
         self.played.append(source)
-        self.status = replace(self.status, state=PlaybackState.PLAYING, source=source, length_s=90.0)
-        self.changed.publish(self.status)
+        self.acts.append(f"play from {start_s:g}")
+        self.tell(
+            state=PlaybackState.PLAYING,
+            source=source,
+            length_s=90.0,
+            position_s=start_s,
+            info=AudioInfo("A-law", 8000, 2, 720_000) if self.sounds_at_once else None,
+        )
 
     def tell(self, **values: Any) -> None:
         self.status = replace(self.status, **values)
         self.changed.publish(self.status)
+
+    def tell_speech(self, speech: SpeechMap | None) -> None:
+        self.speech = speech
+        self.speech_changed.publish(speech)
+
+    def peaks(self, begin_s: float, end_s: float, columns: int) -> Waveform | None:
+        return None
+
+    async def devices(self) -> tuple[str, ...]:
+        await asyncio.sleep(0)
+        return self.names
+
+    def choose_device(self, name: str | None) -> None:
+        self.acts.append(f"device {name}")
+        self.tell(chosen_device=name)
 
     def prepare(self) -> None:
         self.acts.append("prepare")
@@ -190,8 +220,7 @@ class RememberedPlayback:
 
     def pause(self) -> None:
         self.acts.append("pause")
-        self.status = replace(self.status, state=PlaybackState.PAUSED)
-        self.changed.publish(self.status)
+        self.tell(state=PlaybackState.PAUSED)
 
     def resume(self) -> None:
         self.acts.append("resume")
@@ -202,6 +231,29 @@ class RememberedPlayback:
 
     def set_volume(self, volume: float) -> None:
         self.acts.append(f"volume {volume:g}")
+        self.tell(volume=volume)
+
+    def set_speed(self, speed: float) -> None:
+        self.acts.append(f"speed {speed:g}")
+        self.tell(speed=speed)
+
+    def set_mix(self, mix: Mix) -> None:
+        self.tell(mix=mix)
+
+    def set_auto_level(self, is_levelled: bool) -> None:
+        self.tell(is_levelled=is_levelled)
+
+    def set_skip_silence(self, least_s: float | None) -> None:
+        self.tell(skip_silence_s=least_s)
+
+    def set_step_back(self, seconds: float) -> None:
+        self.tell(step_back_s=seconds)
+
+    def set_loop(self, begin_s: float | None, end_s: float = 0.0) -> None:
+        self.tell(loop=None if begin_s is None else Span(begin_s, end_s))
+
+    async def hear_skipped(self) -> None:
+        self.acts.append("hear skipped")
 
 
 class KnownDetails:
@@ -505,12 +557,14 @@ class WindowServices:
     transcripts: KnownTranscripts = field(default_factory=KnownTranscripts)
     hooks: OfferedHooks = field(default_factory=OfferedHooks)
     listening: OfferedListening = field(init=False)
+    playlist: Playlist = field(init=False)
     settling: GivenUp = field(init=False)
     places: None = None
     events: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.listening = OfferedListening(self.playback)
+        self.playlist = Playlist(self.playback)
         self.settling = GivenUp(self.book)
 
     @asynccontextmanager

@@ -39,6 +39,7 @@ from recmon.ui.panes.details_rows import (
 )
 from recmon.ui.panes.field_view import FieldView
 from recmon.ui.panes.labels import ElidedLabel, plain_tool_tip
+from recmon.ui.panes.notes_panel import NotesPanel
 from recmon.ui.panes.ticker import Clock, VisibleTicker, utc_now
 from recmon.ui.tasks import UiTasks
 from recmon.ui.theme import Theme
@@ -61,16 +62,19 @@ class DetailsPane(QFrame):
         states: what downloads of recordings came to.
         marks: how recordings were judged.
         transcript: the words of the call; None: none are shown.
+        notes: the notes on the call; None: they are not shown.
         now: the clock, aware UTC.
         parent: of the widget.
 
     Signals:
         play_requested(Call): the user wants to hear this call's recording.
         listen_requested(Call): the user wants to hear this call while it goes on.
+        place_requested(Call, float): the user wants to hear its recording from this second.
     """
 
     play_requested = Signal(object)
     listen_requested = Signal(object)
+    place_requested = Signal(object, float)
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class DetailsPane(QFrame):
         states: RecordingStates | None = None,
         marks: ListenerMarks | None = None,
         transcript: TranscriptFeed | None = None,
+        notes: NotesPanel | None = None,
         now: Clock = utc_now,
         parent: QWidget | None = None,
     ) -> None:
@@ -98,6 +103,7 @@ class DetailsPane(QFrame):
         self._transcript = transcript
         if transcript is not None:
             transcript.changed.connect(self._refresh)
+        self._notes = notes
         self._playback = playback
         self._why_not_listen = why_not_listen
         self._notifier = notifier
@@ -136,6 +142,8 @@ class DetailsPane(QFrame):
         self._listen.clicked.connect(self._on_listen_clicked)
         self._raw.toggled.connect(self._on_raw_toggled)
         self._fields.copied.connect(self._on_copied)
+        if self._notes is not None:
+            self._notes.place_requested.connect(self.place_requested)
         self._ticker = VisibleTicker(self)
         self._ticker.set_wanted(False)
         self._ticker.ticked.connect(self._refresh)
@@ -149,11 +157,20 @@ class DetailsPane(QFrame):
     def close_subscriptions(self) -> None:
         """Receive nothing more; to be called before the player is closed."""
         self._subscription.cancel()
+        if self._notes is not None:
+            self._notes.close_subscriptions()
 
     def show_zone(self, zone: words.Zone) -> None:
         """Show all times in another zone."""
         self._zone = zone
         self._refresh()
+        if self._notes is not None:
+            self._notes.show_zone(zone)
+
+    def begin_note(self) -> None:
+        """Let the user type a note on the call that is shown."""
+        if self._notes is not None and self._call is not None:
+            self._notes.begin()
 
     def show_call(self, call: Call | None) -> None:
         """Show a call, or the newest form of the one shown; None empties the pane."""
@@ -165,6 +182,8 @@ class DetailsPane(QFrame):
             self._transcript.show_call(call)
         self._pages.setCurrentIndex(0 if call is None else 1)
         self._ticker.set_wanted(call is not None and not call.state.is_over)
+        if self._notes is not None:
+            self._notes.show_call(call)
         if call is None:
             return
         name, sub = heading(call)
@@ -200,6 +219,8 @@ class DetailsPane(QFrame):
         fields.setContentsMargins(5, 0, 4, 8)
         fields.addWidget(self._fields)
         column.addLayout(fields, 1)
+        if self._notes is not None:
+            column.addWidget(self._notes)
         empty = QWidget()
         centred = QVBoxLayout(empty)
         centred.setContentsMargins(16, 16, 16, 16)

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Protocol
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QPalette
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QFontMetrics, QPalette, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
-from recmon.domain.calls import Call, CallKey
-from recmon.errors import RecmonError
-from recmon.services.listening import live_sound
-from recmon.services.markers import CallMarker
+from recmon.domain.calls import Call, RecordingRef
+from recmon.domain.notes import NoteDraft
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
 from recmon.ui import text as words
 from recmon.ui.icons import icon
-from recmon.ui.notifier import Notifier, sentence_for
+from recmon.ui.notifier import Notice, Notifier, sentence_for
 from recmon.ui.panes.labels import ElidedLabel
+from recmon.ui.panes.note_entry import NoteEntry, NotePlace
+from recmon.ui.panes.place_field import PlaceField
 from recmon.ui.panes.player_controls import PlayAction, PlayButton, VolumeControl
 from recmon.ui.panes.player_message import PlayerMessage
+from recmon.ui.panes.player_tools import PlayerTools
+from recmon.ui.panes.recording_marks import Heard, Markers, Notes, RecordingMarks
+from recmon.ui.panes.sound_choices import MixChoices, SoundChoices
+from recmon.ui.panes.sound_popover import SoundPopover
+from recmon.ui.panes.transport import HEARD_STATES, SEEK_TASK, Transport
 from recmon.ui.panes.waveform import WaveformView
 from recmon.ui.tasks import UiTasks
 from recmon.ui.theme import Theme
-
-_HEARD = (PlaybackState.LOADING, PlaybackState.PLAYING, PlaybackState.PAUSED)
 
 QWIDGETSIZE_MAX = (1 << 24) - 1
 """Qt's word for "as high as it likes", which the bindings leave out."""
@@ -32,23 +34,28 @@ QWIDGETSIZE_MAX = (1 << 24) - 1
 SKIP_S = 5.0
 """A step of the two arrows beside the play button."""
 
-PLAYBACK_TASK = "playback"
-SEEK_TASK = "seek"
-MARKERS_TASK = "markers"
+NOTE_TASK = "note"
+DEVICES_TASK = "sound devices"
 
 _NOTHING = "Nothing loaded. Click a past call's play button or press Enter on it."
-_MISSING_S = 0.25  # a recording that ends earlier than it says by less than this is whole
-
-
 _CALL_OVER = "The call has ended. Its recording can be played."
+_MISSING_S = 0.25  # a recording that ends earlier than it says by less than this is whole
+_VOLUME_FROM_PX = 760
+_DAY_FROM_PX = 640
+_NARROWEST_PX = 400
 
-_log = logging.getLogger(__name__)
 
+class Services(Protocol):
+    """What stands beside the player; each may be None, and is not shown then."""
 
-class Markers(Protocol):
-    """Finds the marked places of recordings."""
+    @property
+    def markers(self) -> Markers | None: ...
 
-    async def of(self, call: Call) -> tuple[CallMarker, ...]: ...
+    @property
+    def notes(self) -> Notes | None: ...
+
+    @property
+    def heard(self) -> Heard | None: ...
 
 
 class PlayerBar(QFrame):
@@ -59,14 +66,23 @@ class PlayerBar(QFrame):
         tasks: runs what takes time.
         notifier: tells failures that have no place here.
         theme: the colours.
-        markers: finds marked places; None: none are shown.
+        beside: markers, notes and what was heard.
         parent: of the widget.
+
+    Attributes:
+        transport: what keys and menus do with the recording.
+        sound: how everything is played.
+        mix: how both sides are heard.
+        marks: what is known of the recording.
+        waveform: the seek control.
 
     Signals:
         listen_requested(Call): listen to this call again, or play its recording if it is over.
+        note_requested(): a note is wanted, and no recording is loaded to which it could be attached.
     """
 
     listen_requested = Signal(object)
+    note_requested = Signal()
 
     def __init__(
         self,
@@ -75,15 +91,14 @@ class PlayerBar(QFrame):
         notifier: Notifier,
         theme: Theme,
         *,
-        markers: Markers | None = None,
+        beside: Services,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._playback = playback
-        self._markers = markers
-        self._marked: CallKey | None = None
         self._tasks = tasks
         self._notifier = notifier
+        self._notes = beside.notes
         self._call: Call | None = None
         self._zone = words.LOCAL_ZONE
         self.setProperty("kind", "panel")
@@ -97,6 +112,7 @@ class PlayerBar(QFrame):
         self._position = QLabel()
         self._position.setTextFormat(Qt.TextFormat.PlainText)
         self._position.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._place_field = PlaceField()
         self._length = QLabel()
         self._length.setTextFormat(Qt.TextFormat.PlainText)
         self._length.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -111,27 +127,24 @@ class PlayerBar(QFrame):
         self._waiting.setProperty("kind", "quiet")
         self._volume = VolumeControl(theme)
         self._message = PlayerMessage(theme)
-        self._waveform = WaveformView(theme)
-        self._place()
-
-        self._back.clicked.connect(lambda: self.skip(-SKIP_S))
-        self._forward.clicked.connect(lambda: self.skip(SKIP_S))
-        self._play.clicked.connect(self.toggle)
-        self._message.retry.clicked.connect(self.toggle)
-        self._waveform.seek_requested.connect(self._on_seek_requested)
-        self._waveform.scrubbed.connect(self._show_position)
-        self._volume.volume_requested.connect(self.set_volume)
-        self._subscriptions = (
-            playback.changed.subscribe(self._on_changed),
-            playback.waveform_changed.subscribe(self._waveform.show_peaks),
+        self._entry = NoteEntry()
+        self.waveform = WaveformView(theme, peaks_of=playback.peaks)
+        self.transport = Transport(playback, self.waveform, beside.heard, tasks, notifier)
+        self.sound = SoundChoices(playback)
+        self.mix = MixChoices(playback)
+        self.marks = RecordingMarks(
+            playback, self.waveform, tasks, beside.markers, beside.notes, beside.heard
         )
-        self._waveform.show_peaks(playback.waveform)
+        self._tools = PlayerTools(self.sound)
+        self._place()
+        self._connect()
+        self._subscription = playback.changed.subscribe(self._on_changed)
         self._on_changed(playback.status)
 
     def close_subscriptions(self) -> None:
         """Receive nothing more; to be called before the player is closed."""
-        for subscription in self._subscriptions:
-            subscription.cancel()
+        self._subscription.cancel()
+        self.marks.close_subscriptions()
 
     def show_zone(self, zone: words.Zone) -> None:
         """Show the call's time in another zone."""
@@ -141,42 +154,13 @@ class PlayerBar(QFrame):
     def show_call(self, call: Call | None) -> None:
         """Name the call whose recording is loaded or about to be, or which is listened to."""
         if call is None or self._call is None or call.key != self._call.key:
-            self._forget_markers()
+            self._entry.give_up()
         self._call = call
-        if call is None:
-            self._title.show_text("")
-            self._day.setText("")
-            self._waveform.show_names("", "")
-            return
-        self._title.show_text(words.call_title(call))
-        self._day.setText(
-            "" if call.started_at is None else f", {words.day_time(call.started_at, self._zone)}"
-        )
-        self._waveform.show_names(words.party(call.caller), words.party(call.callee))
-
-    def toggle(self) -> None:
-        """Play, or pause; opening is given up, and a recording that ended or failed starts again."""
-        status = self._playback.status
-        if self._is_live(status):
-            self._toggle_listening(status)
-            return
-        match status.state:
-            case PlaybackState.LOADING:
-                self._playback.stop()
-            case PlaybackState.PLAYING:
-                self._playback.pause()
-            case PlaybackState.PAUSED:
-                self._playback.resume()
-            case PlaybackState.ENDED | PlaybackState.FAILED if status.source is not None:
-                start_s = status.position_s if status.state is PlaybackState.FAILED else 0.0
-                self._tasks.start(PLAYBACK_TASK, self._playback.play(status.source, start_s))
-
-    def skip(self, seconds: float) -> None:
-        """Move by some seconds, at most to the edges; in a call that goes on there is nowhere to move."""
-        if self._is_live(self._playback.status):
-            return
-        if self._playback.status.state not in (PlaybackState.IDLE, PlaybackState.FAILED):
-            self._waveform.choose(self._waveform.shown_s + seconds)
+        self.transport.show_call(call)
+        self.marks.show_call(call)
+        started_at = None if call is None else call.started_at
+        self._title.show_text("" if call is None else words.call_title(call))
+        self._day.setText("" if started_at is None else f", {words.day_time(started_at, self._zone)}")
 
     def set_volume(self, volume: float) -> None:
         """Make it louder or softer, 0 to 1."""
@@ -191,6 +175,50 @@ class PlayerBar(QFrame):
         """Silence it, or give the volume back that it had before."""
         self._volume.toggle_mute()
 
+    def begin_note(self) -> None:
+        """Let the user type a note on what is heard now, or on the range that is chosen or looped."""
+        status, call = self._playback.status, self._call
+        if call is None or not self.transport.has_places or not isinstance(status.source, RecordingRef):
+            self.note_requested.emit()
+            return
+        chosen = self.waveform.selection or status.loop
+        place = NotePlace(call.key, status.source, self.waveform.shown_s)
+        if chosen is not None:
+            place = NotePlace(call.key, status.source, chosen.begin_s, chosen.end_s)
+        self._entry.begin(place)
+
+    def begin_place(self) -> None:
+        """Let the user type the time to go to."""
+        if self.transport.has_places:
+            self._position.hide()
+            self._place_field.begin(self.waveform.shown_s)
+
+    def open_sound(self, beside: QWidget | None = None) -> None:
+        """Show how both sides are heard, and on which device."""
+        popover = SoundPopover(self._playback, self.mix, self.waveform.content.names, self)
+        popover.device_chosen.connect(lambda name: self._playback.choose_device(name or None))
+        popover.open_above(beside or self._tools)
+        self._tasks.start(DEVICES_TASK, self._show_devices(popover))
+
+    def tell_summary(self) -> None:
+        """Tell the recording in a line of text, on the screen and to a screen reader."""
+        if not self.transport.has_places:
+            return
+        position = words.duration(self.waveform.shown_s)
+        told = f"{position} of {self.marks.summary}"
+        self._notifier.tell(Notice(f"{told}.", topic="summary"))
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self.waveform, told))
+
+    def minimumSizeHint(self) -> QSize:
+        # Narrower than all that is shown now: some of it goes when the room does.
+        return QSize(_NARROWEST_PX, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._tools.fit(self.width())
+        self._volume.show_slider(self.width() >= _VOLUME_FROM_PX)
+        self._day.setVisible(self.width() >= _DAY_FROM_PX)
+
     def _place(self) -> None:
         row = QHBoxLayout()
         row.setContentsMargins(16, 8, 16, 0)
@@ -199,6 +227,7 @@ class PlayerBar(QFrame):
             row.addWidget(widget)
             row.addSpacing(8)
         row.addWidget(self._position)
+        row.addWidget(self._place_field)
         row.addSpacing(4)
         row.addWidget(self._length)
         row.addWidget(self._live)
@@ -208,6 +237,8 @@ class PlayerBar(QFrame):
         row.addStretch(1)
         row.addWidget(self._waiting)
         row.addSpacing(16)
+        row.addWidget(self._tools)
+        row.addSpacing(8)
         row.addWidget(self._volume)
         self._loaded = QWidget()
         column = QVBoxLayout(self._loaded)
@@ -215,7 +246,8 @@ class PlayerBar(QFrame):
         column.setSpacing(4)
         column.addLayout(row)
         column.addWidget(self._message)
-        column.addWidget(self._waveform, 1)
+        column.addWidget(self._entry)
+        column.addWidget(self.waveform, 1)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
@@ -223,9 +255,47 @@ class PlayerBar(QFrame):
         whole.addWidget(self._nothing)
         whole.addWidget(self._loaded, 1)
 
+    def _connect(self) -> None:
+        self._back.clicked.connect(lambda: self.transport.skip(-SKIP_S))
+        self._forward.clicked.connect(lambda: self.transport.skip(SKIP_S))
+        self._play.clicked.connect(self.transport.toggle)
+        self._message.retry.clicked.connect(self.transport.toggle)
+        self.transport.listen_requested.connect(self.listen_requested)
+        self.transport.loop_begun.connect(self.marks.show_loop_begun)
+        self.waveform.seek_requested.connect(self._on_seek_requested)
+        self.waveform.scrubbed.connect(self._show_position)
+        self.marks.changed.connect(lambda: self.waveform.setWhatsThis(self.marks.summary))
+        self._place_field.chosen.connect(self.transport.go_to)
+        self._place_field.left.connect(self._on_place_left)
+        self._entry.written.connect(self._on_note_written)
+        self._entry.left.connect(self.waveform.setFocus)
+        self._tools.loop_toggled.connect(self._on_loop_toggled)
+        self._tools.note_wanted.connect(self.begin_note)
+        self._tools.sound_wanted.connect(self.open_sound)
+        self._tools.speed_wanted.connect(self._playback.set_speed)
+        self._volume.volume_requested.connect(self.set_volume)
+
     def _on_seek_requested(self, position_s: float) -> None:
         self._show_position(position_s)
         self._tasks.start(SEEK_TASK, self._playback.seek(position_s))
+
+    def _on_loop_toggled(self) -> None:
+        self.transport.toggle_loop()
+        # The button checks itself; where nothing came of it, no loop is in force.
+        self._tools.show_status(self._playback.status, is_live=False)
+
+    def _on_place_left(self) -> None:
+        self._position.show()
+        self.waveform.setFocus()
+
+    def _on_note_written(self, draft: NoteDraft) -> None:
+        if self._notes is not None:
+            self._tasks.start(NOTE_TASK, self._notes.add(draft))
+
+    async def _show_devices(self, popover: SoundPopover) -> None:
+        names = await self._playback.devices()
+        if self.findChild(SoundPopover) is popover:
+            popover.show_devices(names)
 
     def _on_changed(self, status: PlaybackStatus) -> None:
         is_loaded = status.state is not PlaybackState.IDLE
@@ -234,82 +304,47 @@ class PlayerBar(QFrame):
             self._nothing.setVisible(not is_loaded)
             # A splitter would leave the empty line as high as the player was.
             self.setMaximumHeight(QWIDGETSIZE_MAX if is_loaded else self._nothing.sizeHint().height())
-        is_live = self._is_live(status)
+        if not is_loaded:
+            self._entry.give_up()
+        is_live = self.transport.is_live(status)
         is_waiting = status.state is PlaybackState.LOADING or status.is_buffering
         action = {PlaybackState.LOADING: PlayAction.CANCEL, PlaybackState.PLAYING: PlayAction.PAUSE}
-        is_heard = is_live and status.state in _HEARD
+        is_heard = is_live and status.state in HEARD_STATES
         self._play.show_state(
             PlayAction.CANCEL if is_heard else action.get(status.state, PlayAction.PLAY),
             is_waiting=is_waiting,
             word="Stop listening" if is_heard else "",
         )
         # What cannot be played, or comes only now, has no places to choose from.
-        self._waveform.setEnabled(status.state is not PlaybackState.FAILED and not is_live)
+        self.waveform.setEnabled(status.state is not PlaybackState.FAILED and not is_live)
         for arrow in (self._back, self._forward):
             arrow.setEnabled(not is_live)
         _show(
             self._waiting, "" if not is_waiting else "waiting for data" if status.is_buffering else "opening"
         )
+        self._tools.show_status(status, is_live=is_live)
+        self._volume.show_volume(status.volume)
         self._live.setVisible(is_heard)
         self._length.setVisible(not is_live)
+        self._show_message(status, is_live=is_live)
         if is_live:
-            self._waveform.show_progress(0.0, None, None)
+            self.waveform.show_progress(0.0, None, None)
             self._show_length(0.0)
             self._show_position(status.position_s)
-            self._volume.show_volume(status.volume)
-            self._show_message(status)
             return
-        self._fetch_markers(status)
-        self._waveform.show_progress(
+        self.marks.follow(status)
+        self.waveform.show_progress(
             status.position_s, status.length_s, None if _is_whole(status) else status.arrived_s
         )
-        self._show_length(self._waveform.span_s)
-        self._show_position(self._waveform.shown_s)
-        self._volume.show_volume(status.volume)
-        self._show_message(status)
+        self._show_length(self.waveform.span_s)
+        self._show_position(self.waveform.shown_s)
 
-    # Listening
-
-    def _is_live(self, status: PlaybackStatus) -> bool:
-        return self._call is not None and status.source == live_sound(self._call)
-
-    def _toggle_listening(self, status: PlaybackStatus) -> None:
-        if status.state in _HEARD:
-            self._playback.stop()
-        elif self._call is not None:
-            self.listen_requested.emit(self._call)
-
-    # Marked places
-
-    def _fetch_markers(self, status: PlaybackStatus) -> None:
-        """Ask for the marked places once the sound is there: nothing may keep it waiting."""
-        call = self._call
-        if status.info is None or call is None or self._markers is None or self._marked == call.key:
-            return
-        self._marked = call.key
-        self._tasks.start(MARKERS_TASK, self._show_markers(call, self._markers))
-
-    async def _show_markers(self, call: Call, markers: Markers) -> None:
-        try:
-            found = await markers.of(call)
-        except RecmonError as error:
-            # The recording is heard all the same.
-            _log.info("the marked places of %s are not known: %s", call.key, error)
-            return
-        if self._call is not None and self._call.key == call.key:
-            self._waveform.show_markers(found)
-
-    def _forget_markers(self) -> None:
-        self._marked = None
-        self._tasks.cancel(MARKERS_TASK)
-        self._waveform.show_markers(())
-
-    def _show_message(self, status: PlaybackStatus) -> None:
+    def _show_message(self, status: PlaybackStatus, *, is_live: bool) -> None:
         if status.error is not None:
             notice = sentence_for(status.error)
             can_retry = status.state not in (PlaybackState.LOADING, PlaybackState.PLAYING)
             self._message.tell(f"{notice.text} {notice.help}".strip(), "error", "bad", can_retry=can_retry)
-        elif self._is_live(status):
+        elif is_live:
             if status.state is PlaybackState.ENDED:
                 self._message.tell(_CALL_OVER, "info", "quiet", can_retry=False)
             else:

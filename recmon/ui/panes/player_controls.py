@@ -142,6 +142,10 @@ class VolumeControl(QWidget):
             self._button.setToolTip(word)
             self._button.setAccessibleName(word)
 
+    def show_slider(self, is_shown: bool) -> None:
+        """Show the slider where there is room for it; the button and the wheel stay."""
+        self._slider.setVisible(is_shown)
+
     def toggle_mute(self) -> None:
         """Ask for silence, or for the volume before it."""
         self.volume_requested.emit(0.0 if self._volume > 0 else self._before_mute)

@@ -1,28 +1,30 @@
-"""The seek control: both parties' channels apart, in their own colours; click, drag or use keys to seek."""
+"""The seek control: both parties' channels apart, in their own colours.
+
+Click, drag or keys seek; the wheel and keys zoom; a drag with Shift chooses a range.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from PySide6.QtCore import QElapsedTimer, QEvent, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QElapsedTimer, QEvent, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
-    QColor,
+    QContextMenuEvent,
     QFontMetrics,
     QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
     QPen,
-    QPixmap,
+    QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractSlider, QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QAbstractSlider, QScrollBar, QSizePolicy, QToolTip, QWidget
 
-from recmon.domain.recordings import Waveform
-from recmon.services.markers import CallMarker
+from recmon.domain.speech import Span
 from recmon.ui import text as words
-from recmon.ui.panes.colors import palest
-from recmon.ui.panes.marker_flags import MarkerFlags, marker_tip
+from recmon.ui.panes.time_scale import ZOOM_STEP, TimeScale
+from recmon.ui.panes.waveform_content import EMPTY, WaveformContent
+from recmon.ui.panes.waveform_flags import Flag, flag_at, flags_of
+from recmon.ui.panes.waveform_layers import Frame, PeaksOf, WaveformLayers, lane_tokens
 from recmon.ui.theme import Theme, sized
 
 SCRUB_INTERVAL_MS = 100
@@ -36,29 +38,53 @@ _NEAR_S = 0.75
 _LEAST_GUTTER, _MOST_GUTTER = 64, 156
 _MARGIN = 16
 _GAP = 12
-_PITCH = 4
-_PLAYED_BAR, _UNPLAYED_BAR = 2, 1.25  # in width too, so that the played part stands out in every colour
 _PLAYHEAD = 2
 _NAME_PX = 12
+_SCROLLER_PX = 10
+_NOTCH = 120  # of a wheel, in the units of Qt
+_SCROLL_NOTCH = 0.15  # of the part seen
+_LEAST_RANGE_PX = 4  # a shorter drag was a click
+_ZOOM_KEYS = {
+    Qt.Key.Key_Plus: ZOOM_STEP,
+    Qt.Key.Key_Equal: ZOOM_STEP,
+    Qt.Key.Key_Minus: 1 / ZOOM_STEP,
+}
 
 
 class WaveformView(QAbstractSlider):
-    """Shows a recording's waveform and lets the user choose a place in it.
+    """Shows a recording's waveform and lets the user choose a place or a range in it.
+
+    Args:
+        theme: the colours.
+        peaks_of: finds closer peaks of a part than the overview has.
+        parent: of the widget.
 
     Signals:
         seek_requested(float): the user chose a place, in seconds; never sent for a position that was told.
         scrubbed(float): the place under the dragged pointer, in seconds.
+        selected(Span | None): another range is chosen, or none.
+        menu_requested(QPoint, float): show what can be done, at a place of the screen and at this second.
     """
 
     seek_requested = Signal(float)
     scrubbed = Signal(float)
+    selected = Signal(object)
+    menu_requested = Signal(QPoint, float)
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        *,
+        peaks_of: PeaksOf = lambda begin_s, end_s, columns: None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._theme = theme
-        self._peaks: Waveform | None = None
-        self._names = ("", "")
-        self._flags = MarkerFlags()
+        self._peaks_of = peaks_of
+        self._content = EMPTY
+        self._flags: tuple[Flag, ...] = ()
+        self._scale = TimeScale()
+        self._follows = True
         self._gutter = _LEAST_GUTTER
         self._position_s = 0.0
         self._length_s: float | None = None
@@ -69,10 +95,14 @@ class WaveformView(QAbstractSlider):
         self._sent_s: float | None = None
         self._since_sent = QElapsedTimer()
         self._hover_x: int | None = None
-        self._drawn_for: tuple[object, ...] | None = None
-        self._played = QPixmap()
-        self._unplayed = QPixmap()
-        self._version = 0
+        self._selection: Span | None = None
+        self._range_from: float | None = None
+        self._layers = WaveformLayers()
+        self._scroller = QScrollBar(Qt.Orientation.Horizontal, self)
+        self._scroller.setAccessibleName("Part of the recording that is seen")
+        self._scroller.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._scroller.hide()
+        self._scroller.valueChanged.connect(self._on_scrolled)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         # Time runs from left to right in every language.
@@ -83,24 +113,30 @@ class WaveformView(QAbstractSlider):
         theme.changed.connect(self.update)
         self._tell_position()
 
-    def show_peaks(self, peaks: Waveform | None) -> None:
-        """Show a waveform, or a flat line while there is none."""
-        self._peaks = peaks
-        self._version += 1
+    @property
+    def content(self) -> WaveformContent:
+        """What is drawn."""
+        return self._content
+
+    def show_content(self, content: WaveformContent) -> None:
+        """Draw something else; where the recording is another one, `reset` first."""
+        if content is self._content:
+            return
+        names_before, self._content = self._content.names, content
+        self._flags = flags_of(content)
+        if content.names != names_before:
+            metrics = QFontMetrics(sized(self.font(), _NAME_PX))
+            widest = max(metrics.horizontalAdvance(words.one_line(name)) for name in content.names)
+            self._gutter = min(_MOST_GUTTER, max(_LEAST_GUTTER, widest + _MARGIN + _GAP + 1))
+        self._rescale()
         self.update()
 
-    def show_markers(self, markers: Sequence[CallMarker]) -> None:
-        """Show flags at marked places; a click on one goes there."""
-        self._flags = MarkerFlags(tuple(markers))
-        self.update()
-
-    def show_names(self, one: str, two: str) -> None:
-        """Name the channels; empty where it is not known who speaks."""
-        self._names = (words.one_line(one), words.one_line(two))
-        metrics = QFontMetrics(sized(self.font(), _NAME_PX))
-        widest = max(metrics.horizontalAdvance(name) for name in self._names)
-        self._gutter = min(_MOST_GUTTER, max(_LEAST_GUTTER, widest + _MARGIN + _GAP + 1))
-        self.update()
+    def reset(self) -> None:
+        """Forget zoom and range: another recording comes."""
+        self._scale = self._scale.whole()
+        self._follows = True
+        self.select(None)
+        self._rescale()
 
     def show_progress(self, position_s: float, length_s: float | None, arrived_s: float | None) -> None:
         """Show where the player is.
@@ -113,6 +149,9 @@ class WaveformView(QAbstractSlider):
         self._length_s, self._arrived_s = length_s, arrived_s
         if self._scrub_s is None and self._is_settled(position_s):
             self._position_s = position_s
+        if self._scale.sees(self._position_s):
+            self._follows = True
+        self._rescale()
         self._tell_position()
         self.update()
 
@@ -123,30 +162,57 @@ class WaveformView(QAbstractSlider):
 
     @property
     def span_s(self) -> float:
-        """Seconds from one edge to the other; 0 while nothing is known."""
-        known = self._peaks.length_s or self._peaks.known_s if self._peaks else 0.0
+        """Length of the recording, as far as it is known; 0 while nothing is."""
+        peaks = self._content.peaks
+        known = peaks.length_s or peaks.known_s if peaks else 0.0
         return self._length_s or known or max(self._arrived_s or 0.0, self._position_s)
+
+    @property
+    def scale(self) -> TimeScale:
+        """Which part is seen, and where."""
+        return self._scale
+
+    @property
+    def selection(self) -> Span | None:
+        """The range that the user chose."""
+        return self._selection
 
     def lanes(self) -> QRect:
         """Return the area of the waveform itself."""
-        gutter = self._gutter if len(self._lane_tokens()) == 2 else _LEAST_GUTTER
-        return self.rect().adjusted(gutter, 2, -_MARGIN, -2)
+        gutter = self._gutter if len(lane_tokens(self._content.peaks)) == 2 else _LEAST_GUTTER
+        bottom = _SCROLLER_PX + 2 if self._scale.is_zoomed else 2
+        return self.rect().adjusted(gutter, 2, -_MARGIN, -bottom)
 
-    def place_at(self, x: float) -> float:
-        """Return the seconds at a horizontal place of the widget."""
-        area = self.lanes()
-        share = (x - area.left()) / max(1, area.width())
-        return min(1.0, max(0.0, share)) * self.span_s
+    def select(self, chosen: Span | None) -> None:
+        """Choose a range, or none."""
+        if chosen != self._selection:
+            self._selection = chosen
+            self.selected.emit(chosen)
+            self.update()
 
-    def x_of(self, seconds: float) -> int:
-        """Return the horizontal place of a time."""
-        area = self.lanes()
-        share = min(1.0, max(0.0, seconds / self.span_s)) if self.span_s else 0.0
-        return area.left() + round(share * area.width())
+    def zoom(self, factor: float, anchor_s: float | None = None) -> None:
+        """Show a closer part (factor above 1) or a wider one; around the line where no place is named."""
+        self._show_part(self._scale.zoomed(factor, self.shown_s if anchor_s is None else anchor_s))
 
-    def marker_at(self, x: float, y: float) -> CallMarker | None:
-        """Return the marker whose flag is there."""
-        return self._flags.at(x, y, self.x_of, self.lanes().top()) if self.span_s else None
+    def show_whole(self) -> None:
+        """Show all of the recording."""
+        self._show_part(self._scale.whole())
+
+    def show_range(self, chosen: Span) -> None:
+        """Show a part from edge to edge."""
+        self._show_part(self._scale.showing(chosen.begin_s, chosen.end_s))
+
+    def choose(self, place_s: float) -> None:
+        """Choose a place, as a click there does; what lies outside the recording is moved to its edge."""
+        place_s = min(self.span_s, max(0.0, place_s))
+        self._sent_s = place_s
+        self._position_s = place_s
+        self._since_sent.start()
+        self._follows = True
+        self._rescale()
+        self._tell_position()
+        self.update()
+        self.seek_requested.emit(place_s)
 
     def sizeHint(self) -> QSize:
         return QSize(600, 104)
@@ -154,40 +220,48 @@ class WaveformView(QAbstractSlider):
     def minimumSizeHint(self) -> QSize:
         return QSize(_MOST_GUTTER + 64, 96)
 
-    # Choosing a place
+    # Choosing a place or a range
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() is not Qt.MouseButton.LeftButton or not self.span_s:
             return
-        self._before_scrub_s = self._position_s
-        marker = self.marker_at(event.position().x(), event.position().y())
-        if marker is not None:
-            self.choose(marker.start_s)
+        x = event.position().x()
+        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self._range_from = self._scale.place_at(x)
             return
-        self._scrub_s = self.place_at(event.position().x())
+        self.select(None)
+        self._before_scrub_s = self._position_s
+        flag = self._flag_at(event.position().toPoint())
+        if flag is not None:
+            self.choose(flag.begin_s)
+            return
+        self._scrub_s = self._scale.place_at(x)
         self.choose(self._scrub_s)
         self.update()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         x = event.position().x()
-        self._hover_x = (
-            round(x) if self.span_s and self.lanes().contains(round(x), self.height() // 2) else None
-        )
-        if self._hover_x is not None or self._scrub_s is not None:
-            marker = self.marker_at(x, event.position().y())
-            tip = words.duration(self.place_at(x)) if marker is None else marker_tip(marker)
-            QToolTip.showText(event.globalPosition().toPoint(), tip, self)
+        place_s = self._scale.place_at(x)
+        is_inside = bool(self.span_s) and self.lanes().contains(round(x), self.height() // 2)
+        self._hover_x = round(x) if is_inside else None
+        if self._range_from is not None:
+            self._drag_range(place_s)
+        if is_inside or self._scrub_s is not None:
+            QToolTip.showText(event.globalPosition().toPoint(), self._tip(event.position().toPoint()), self)
         else:
             QToolTip.hideText()
         if self._scrub_s is not None:
-            self._scrub_s = self.place_at(x)
+            self._scrub_s = place_s
             self.scrubbed.emit(self._scrub_s)
             if self._since_sent.elapsed() >= SCRUB_INTERVAL_MS:
                 self.choose(self._scrub_s)
         self.update()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if event.button() is not Qt.MouseButton.LeftButton or self._scrub_s is None:
+        if event.button() is not Qt.MouseButton.LeftButton:
+            return
+        self._range_from = None
+        if self._scrub_s is None:
             return
         place, self._scrub_s = self._scrub_s, None
         if place != self._sent_s:
@@ -201,7 +275,24 @@ class WaveformView(QAbstractSlider):
         self.update()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()  # a wheel over the waveform must not move the place by accident
+        """Zoom at the pointer; sideways or with Shift move along. The place that is played never moves."""
+        turned = event.angleDelta()
+        is_sideways = abs(turned.x()) > abs(turned.y())
+        notches = (turned.x() if is_sideways else turned.y()) / _NOTCH
+        if is_sideways or event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self._show_part(self._scale.moved(-notches * _SCROLL_NOTCH * self._scale.length_s))
+        else:
+            self.zoom(ZOOM_STEP**notches, self._scale.place_at(event.position().x()))
+        event.accept()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if not self.span_s:
+            return
+        if event.reason() is QContextMenuEvent.Reason.Keyboard:
+            line = QPoint(self._scale.x_of(self.shown_s), self.lanes().center().y())
+            self.menu_requested.emit(self.mapToGlobal(line), self.shown_s)
+        else:
+            self.menu_requested.emit(event.globalPos(), self._scale.place_at(event.pos().x()))
 
     def event(self, event: QEvent) -> bool:
         # Otherwise an action of the window with the same key would be triggered instead.
@@ -216,17 +307,26 @@ class WaveformView(QAbstractSlider):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if self._cancels(event):
+            if self._scrub_s is None:
+                self.select(None)
+                return
             self._scrub_s = None
             self.choose(self._before_scrub_s)
             return
         target = self._target_of(event)
-        if target is None:
+        if target is not None:
+            self.choose(target)
+        elif event.key() in _ZOOM_KEYS and self.span_s:
+            self.zoom(_ZOOM_KEYS[Qt.Key(event.key())])
+        else:
             event.ignore()
-            return
-        self.choose(target)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._rescale()
 
     def _cancels(self, event: QKeyEvent) -> bool:
-        return event.key() == Qt.Key.Key_Escape and self._scrub_s is not None
+        return event.key() == Qt.Key.Key_Escape and (self._scrub_s is not None or self._selection is not None)
 
     def _target_of(self, event: QKeyEvent) -> float | None:
         if not self.span_s:
@@ -248,16 +348,6 @@ class WaveformView(QAbstractSlider):
         if event.key() == Qt.Key.Key_Home:
             return 0.0
         return self.span_s if event.key() == Qt.Key.Key_End else None
-
-    def choose(self, place_s: float) -> None:
-        """Choose a place, as a click there does; what lies outside the recording is moved to its edge."""
-        place_s = min(self.span_s, max(0.0, place_s))
-        self._sent_s = place_s
-        self._position_s = place_s
-        self._since_sent.start()
-        self._tell_position()
-        self.update()
-        self.seek_requested.emit(place_s)
 
     def _is_settled(self, position_s: float) -> bool:
         if self._sent_s is None:
@@ -288,54 +378,97 @@ class WaveformView(QAbstractSlider):
         finally:
             self._is_telling = False
 
+    # The part that is seen
+
+    def _show_part(self, scale: TimeScale) -> None:
+        self._scale = scale
+        self._follows = scale.sees(self.shown_s)
+        self._rescale()
+        self.update()
+
+    def _rescale(self) -> None:
+        """Lay the part that is seen over the pixels there are; turn the page where the line has left it."""
+        area = self.lanes()
+        scale = self._scale.over(area.left(), area.width(), self.span_s)
+        if self._follows and self._scrub_s is None:
+            scale = scale.turned_to(self._position_s)
+        self._scale = scale
+        scroller = self._scroller
+        scroller.setVisible(scale.is_zoomed)
+        if scale.is_zoomed:
+            area = self.lanes()
+            scroller.setGeometry(area.left(), self.height() - _SCROLLER_PX, area.width(), _SCROLLER_PX)
+            scroller.blockSignals(True)
+            scroller.setPageStep(round(scale.length_s * 1000))
+            scroller.setSingleStep(round(scale.length_s * 1000 * _SCROLL_NOTCH))
+            scroller.setRange(0, round((scale.span_s - scale.length_s) * 1000))
+            scroller.setValue(round(scale.first_s * 1000))
+            scroller.blockSignals(False)
+
+    def _on_scrolled(self, value: int) -> None:
+        self._show_part(self._scale.moved(value / 1000 - self._scale.first_s))
+
+    def _drag_range(self, place_s: float) -> None:
+        begin_s = self._range_from
+        if begin_s is None or abs(self._scale.x_of(place_s) - self._scale.x_of(begin_s)) < _LEAST_RANGE_PX:
+            return
+        self.select(Span(min(begin_s, place_s), max(begin_s, place_s)))
+
+    def _flag_at(self, at: QPoint) -> Flag | None:
+        return flag_at(self._flags, at.x(), at.y(), self._scale, self.lanes().top()) if self.span_s else None
+
+    def _tip(self, at: QPoint) -> str:
+        flag = self._flag_at(at)
+        return words.duration(self._scale.place_at(at.x())) if flag is None else flag.tip
+
     # Drawing
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        self._redraw_where_needed()
-        area = self.lanes()
+        area, tokens = self.lanes(), self._theme.tokens
+        frame = Frame(
+            area.size().toTuple(),
+            self.devicePixelRatioF(),
+            self._scale.over(0, area.width(), self.span_s),
+            self._content,
+            self._flags,
+            tokens,
+        )
+        self._layers.bring_up(frame, self._peaks_of)
         painter = QPainter(self)
-        tokens = self._theme.tokens
         if self._arrived_s is not None and self.span_s:
             arrived = QRect(area)
-            arrived.setRight(self.x_of(self._arrived_s))
+            arrived.setRight(self._scale.x_of(self._arrived_s))
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(tokens.color("hover"))
             painter.drawRoundedRect(arrived, 4, 4)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        x = self.x_of(self.shown_s)
-        painter.setClipRect(QRect(area.left(), area.top(), x - area.left(), area.height()))
-        painter.drawPixmap(area.topLeft(), self._played)
-        painter.setClipRect(QRect(x, area.top(), area.right() - x + 1, area.height()))
-        painter.drawPixmap(area.topLeft(), self._unplayed)
-        painter.setClipping(False)
+        if self._selection is not None:
+            first, last = map(self._scale.x_of, (self._selection.begin_s, self._selection.end_s))
+            painter.fillRect(QRect(first, area.top(), last - first, area.height()), tokens.color("selection"))
+        x = self._scale.x_of(self.shown_s)
+        is_past = self.shown_s > self._scale.last_s
+        self._layers.paint(painter, area, area.right() + 1 if is_past else x)
         self._paint_names(painter, area)
-        self._flags.paint(painter, area, self.x_of, self.span_s, tokens.color("warning"))
         if self._hover_x is not None and self._scrub_s is None:
             painter.fillRect(QRect(self._hover_x, area.top(), 1, area.height()), tokens.color("quiet"))
-        if self.span_s:
-            painter.fillRect(QRect(x - 1, 0, _PLAYHEAD, self.height()), tokens.color("text"))
+        if self.span_s and self._scale.sees(self.shown_s):
+            painter.fillRect(QRect(x - 1, 0, _PLAYHEAD, area.bottom() + 1), tokens.color("text"))
         if self.hasFocus():
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(QPen(tokens.color("accent"), 1.5))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(self.rect().adjusted(5, 1, -5, -2), 6, 6)
 
-    def _lane_tokens(self) -> tuple[str, ...]:
-        """Return the colours of the lanes: one party each, or one for what is mixed."""
-        if self._peaks is None or len(self._peaks.channels) >= 2:
-            return ("party_one", "party_two")
-        return ("quiet",)
-
     def _paint_names(self, painter: QPainter, area: QRect) -> None:
-        tokens = self._lane_tokens()
-        names = self._names if len(tokens) == 2 else ("both",)
+        tokens = lane_tokens(self._content.peaks)
+        names = self._content.names if len(tokens) == 2 else ("both",)
         font = sized(self.font(), _NAME_PX)
         painter.setFont(font)
         painter.setPen(self._theme.color("quiet"))
         metrics = QFontMetrics(font)
         height = area.height() // len(tokens)
-        for lane, name in enumerate(names):
+        for lane, name in enumerate(map(words.one_line, names)):
             room = QRect(_MARGIN, area.top() + lane * height, area.left() - _MARGIN - _GAP, height)
             shorten = words.elided_number if words.is_number(name) else words.elided_name
             painter.drawText(
@@ -343,61 +476,3 @@ class WaveformView(QAbstractSlider):
                 int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter),
                 shorten(name, metrics, room.width()),
             )
-
-    def _redraw_where_needed(self) -> None:
-        area, scale = self.lanes(), self.devicePixelRatioF()
-        wanted = (area.size().toTuple(), scale, self._theme.tokens, self._version, self.span_s)
-        if wanted == self._drawn_for:
-            return
-        self._drawn_for = wanted
-        ground = self._theme.tokens.panel
-        colors = [getattr(self._theme.tokens, token) for token in self._lane_tokens()]
-        halves = self._halves(round(area.width() * scale), round(area.height() * scale), scale, len(colors))
-        pitch = _device_pitch(scale)
-        self._played, self._unplayed = QPixmap(area.size() * scale), QPixmap(area.size() * scale)
-        for pixmap, is_played in ((self._played, True), (self._unplayed, False)):
-            pixmap.fill(Qt.GlobalColor.transparent)
-            painter = QPainter(pixmap)
-            painter.setPen(Qt.PenStyle.NoPen)
-            bar = max(1, round((_PLAYED_BAR if is_played else _UNPLAYED_BAR) * scale))
-            for color, (middle, heights) in zip(colors, halves, strict=True):
-                painter.setBrush(QColor(color) if is_played else palest(color, ground))
-                painter.drawRects(
-                    [
-                        QRect(number * pitch, middle - half, bar, 2 * half)
-                        for number, half in enumerate(heights)
-                    ]
-                )
-            painter.end()
-            pixmap.setDevicePixelRatio(scale)
-
-    def _halves(self, width: int, height: int, scale: float, lanes: int) -> list[tuple[int, list[int]]]:
-        """Return every lane's middle and half heights in device pixels: bars are sharp at any scale."""
-        lane_height = height // lanes
-        reach = max(1, lane_height // 2 - round(3 * scale))
-        least = max(1, round(scale))
-        count = max(1, width // _device_pitch(scale))
-        return [
-            (
-                lane * lane_height + lane_height // 2,
-                [max(least, round(reach * level)) for level in self._levels(lane, count)],
-            )
-            for lane in range(lanes)
-        ]
-
-    def _levels(self, lane: int, count: int) -> list[float]:
-        """Return one height for each bar, 0 to 1, lifted so that quiet speech can be seen."""
-        if self._peaks is None or lane >= len(self._peaks.channels) or not self.span_s:
-            return [0.0] * count
-        row, bin_s = self._peaks.channels[lane], self._peaks.bin_s
-        bins_each = self.span_s / bin_s / count
-        levels = []
-        for number in range(count):
-            first = int(number * bins_each)
-            part = row[first : max(first + 1, int((number + 1) * bins_each))]
-            levels.append((max(part) / 255) ** 0.7 if part else 0.0)
-        return levels
-
-
-def _device_pitch(scale: float) -> int:
-    return max(2, round(_PITCH * scale))

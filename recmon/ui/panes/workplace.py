@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,10 +12,11 @@ from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, RecordingRef, ServerId
-from recmon.errors import RecmonError, StoreError
+from recmon.errors import StoreError
 from recmon.publisher import Subscription
 from recmon.services.statuses import Gap
 from recmon.ui import text
+from recmon.ui.actions import Actions
 from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.models.transcript_feed import TranscriptFeed
@@ -26,9 +26,13 @@ from recmon.ui.panes.details_pane import DetailsPane
 from recmon.ui.panes.history_pane import HistoryPane
 from recmon.ui.panes.import_strip import ImportStrip
 from recmon.ui.panes.live_pane import LivePane
+from recmon.ui.panes.notes_panel import NotesPanel
 from recmon.ui.panes.player_bar import PlayerBar
+from recmon.ui.panes.playing import Playing
 from recmon.ui.panes.save_strip import SaveStrip
 from recmon.ui.panes.server_bar import ServerBar
+from recmon.ui.panes.transport import PLAYBACK_TASK
+from recmon.ui.player_actions import PlayerActions
 from recmon.ui.state import WindowState
 from recmon.ui.tasks import UiTasks
 from recmon.ui.text import Zone
@@ -39,13 +43,8 @@ NARROW_PX = 1_000
 
 _SERVERS_PX = 216
 _DETAILS_PX = 328
-PLAYBACK_TASK = "playback"
-"""The player's own name for its work: starting a call cancels what it was doing."""
-
 
 NOTHING_TO_SETTLE = "Only a call that is unconfirmed can be settled."
-
-STILL_RUNNING = "The call is still going on. Its recording can be played after the end."
 
 
 def utc_now() -> datetime:
@@ -116,6 +115,7 @@ class Workplace(QWidget):
             marks=self._marks,
         )
         self._transcript = TranscriptFeed(services.transcripts, tasks)
+        self._notes = NotesPanel(services.notes, tasks, notifier, theme)
         self.details = DetailsPane(
             services.details,
             services.playback,
@@ -126,8 +126,11 @@ class Workplace(QWidget):
             states=self._recordings,
             marks=self._marks,
             transcript=self._transcript,
+            notes=self._notes,
         )
-        self.player = PlayerBar(services.playback, tasks, notifier, theme, markers=services.markers)
+        self.player = PlayerBar(services.playback, tasks, notifier, theme, beside=services)
+        self.playing = Playing(services, self.player, tasks, notifier)
+        self._player_actions: PlayerActions | None = None
         self.importing = ImportStrip(services.imports, tasks)
         self.saving = SaveStrip(services.saving, tasks, notifier, state)
         self.servers = ServerBar(
@@ -189,25 +192,14 @@ class Workplace(QWidget):
             second = _DETAILS_PX if is_beside else round(length * 0.4)
             self._beside.setSizes([length - second, second])
 
-    def play(self, call: Call) -> None:
-        """Play a call's recording, or say why that cannot be."""
-        self._show_call(call)
-        if not call.state.is_over:
-            self._notifier.tell(Notice(STILL_RUNNING, "Play it then.", topic=PLAYBACK_TASK))
-            return
-        try:
-            ref = self._services.details.recording_of(call)
-        except RecmonError as error:
-            self._notifier.tell_error(error, topic=PLAYBACK_TASK)
-            return
-        self._notifier.mend(PLAYBACK_TASK)
-        self.player.show_call(call)
-        self._services.health.expect(call.key, ref)
-        self._tasks.start(PLAYBACK_TASK, self._services.playback.play(ref))
+    def connect_player(self, actions: Actions) -> None:
+        """Let the menu's entries steer the player."""
+        self._player_actions = PlayerActions(actions, self.player, self._services.playback)
 
     def play_unattached(self, ref: RecordingRef) -> None:
         """Play a recording of which nothing tells whose it is."""
         self._notifier.mend(PLAYBACK_TASK)
+        self._services.playlist.stop()
         self.player.show_call(None)
         self._tasks.start(PLAYBACK_TASK, self._services.playback.play(ref))
 
@@ -226,7 +218,7 @@ class Workplace(QWidget):
         """Listen to a call that goes on, or say why not; play the recording of one that is over."""
         call = call and (self._services.book.find(call.key) or call)
         if call is not None and call.state.is_over:
-            self.play(call)
+            self.playing.play(call)
             return
         reason = self.why_not_listen(call)
         if call is None or reason:
@@ -270,7 +262,7 @@ class Workplace(QWidget):
         header = self.live.table.horizontalHeader()
         self._state.keep_text("live/sort", self.live.rows.columns[header.sortIndicatorSection()].name)
         self._state.keep_flag("live/descending", header.sortIndicatorOrder() is Qt.SortOrder.DescendingOrder)
-        self._state.keep_text("volume", f"{self._services.playback.status.volume:.2f}")
+        self.player.sound.keep(self._state)
         for subscription in self._subscriptions:
             subscription.cancel()
         self.saving.stop()
@@ -279,8 +271,9 @@ class Workplace(QWidget):
         self._recordings.stop()
         self._transcript.stop()
         self._marks.stop()
-        for part in (self.details, self.player, self.servers):
-            part.close_subscriptions()
+        for part in (self.details, self.player, self.servers, self.playing, self._player_actions):
+            if part is not None:
+                part.close_subscriptions()
 
     def _place(self) -> None:
         self._views.addWidget(self.live)
@@ -324,13 +317,12 @@ class Workplace(QWidget):
             is_descending = self._state.flag("live/descending", True)
             order = Qt.SortOrder.DescendingOrder if is_descending else Qt.SortOrder.AscendingOrder
             self.live.table.sortByColumn(names.index(sorted_by), order)
-        with suppress(ValueError):
-            self._services.playback.set_volume(float(self._state.text("volume", "")))
+        self.player.sound.restore(self._state)
 
     def _connect(self) -> None:
         for pane in (self.live, self.past):
             pane.call_selected.connect(self._show_call)
-            pane.play_requested.connect(self.play)
+            pane.play_requested.connect(self.playing.play)
             pane.save_requested.connect(self.save_recordings)
             pane.table.drag_requested.connect(self.saving.drag_out)
             pane.listen_requested.connect(self.listen)
@@ -340,7 +332,11 @@ class Workplace(QWidget):
             pane.query_failed.connect(self.query_failed)
             pane.zone_clicked.connect(self.zone_clicked)
             pane.reason_asked.connect(self._tell_reason)
-        self.details.play_requested.connect(self.play)
+        self.playing.call_shown.connect(self._show_call)
+        self.details.play_requested.connect(self.playing.play)
+        self.details.place_requested.connect(self.playing.go_to)
+        self.player.note_requested.connect(self.details.begin_note)
+        self.player.marks.markers_found.connect(self._notes.show_markers)
         self.details.listen_requested.connect(self.listen)
         self.player.listen_requested.connect(self.listen)
         self.importing.running_changed.connect(self.importing_changed)

@@ -15,7 +15,7 @@ import pytest
 from recmon.domain.calls import CallKey, RecordingRef, ServerId
 from recmon.publisher import Publisher
 from recmon.services.heard import HeardService
-from recmon.services.playback import PlaybackState, PlaybackStatus
+from recmon.services.playback import HeardSpan, PlaybackState, PlaybackStatus
 from recmon.store.database import Database
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -30,6 +30,7 @@ class MovedPlayer:
 
     def __init__(self) -> None:
         self.changed: Publisher[PlaybackStatus] = Publisher()
+        self.heard: Publisher[HeardSpan] = Publisher()
         self.status = PlaybackStatus()
 
     def tell(self, **changes: Any) -> None:
@@ -45,7 +46,10 @@ class MovedPlayer:
         """Play from one place to another, told ten times a second."""
         self.tell(position_s=begin_s)
         for tenth in range(1, round((end_s - begin_s) * 10) + 1):
-            self.tell(position_s=begin_s + tenth / 10)
+            at_s, source = begin_s + tenth / 10, self.status.source
+            if source is not None:
+                self.heard.publish(HeardSpan(source, at_s - 0.1, at_s))
+            self.tell(position_s=at_s)
 
     def pause(self) -> None:
         self.tell(state=PlaybackState.PAUSED)
