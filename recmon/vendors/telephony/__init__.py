@@ -43,6 +43,7 @@ class TelephonyVendor:
 
         adapter = _adapter(options, server, zone, reveal)
         return TelephonyFlows(
+            server,
             options.adapter,
             adapter,
             options.api,

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from recmon.domain.media import SNIFF_SIZE, WHITE_SPACE_LIMIT, MediaKind, sniff
 from recmon.errors import (
+    AuthenticationFailed,
     DownloadInterrupted,
     DownloadPostponed,
     DownloadRefused,
@@ -31,6 +32,7 @@ class TelephonyFlows:
     """The recordings of one server; see `RecordingFlows` and `LinkedFlows`.
 
     Args:
+        server: its name in the settings.
         name: of the adapter.
         adapter: the provider's.
         api: scheme, host and port of its programming interface; empty where it has none.
@@ -41,6 +43,7 @@ class TelephonyFlows:
 
     def __init__(
         self,
+        server: str,
         name: str,
         adapter: TelephonyAdapter,
         api: str,
@@ -48,6 +51,7 @@ class TelephonyFlows:
         links: LinkRules,
         parallel_downloads: int,
     ) -> None:
+        self._server = server
         self._name = name
         self._adapter = adapter
         self._api = api
@@ -92,6 +96,10 @@ class TelephonyFlows:
             request = replace(follow(request, location, self._api), is_streamed=True)
         else:
             raise DownloadRefused("the link leads on and on to other links")
+        if response.status in (401, 403) and not request.origin:
+            raise AuthenticationFailed(
+                self._server, "the provider refuses our key for the recording", status=response.status
+            )
         if response.status != 200:
             _refuse(response.status)
         return (yield from _judge(response))
