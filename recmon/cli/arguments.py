@@ -159,6 +159,12 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
         "--calls-per-minute", type=_rate, default=12.0, metavar="N", help="new calls in all (12)"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the invented calls (1)")
+    parser.add_argument(
+        "--providers",
+        metavar="NAMES",
+        help="simulated providers that send web hooks: names with commas between, all or none "
+        "(all; none beside a scenario's file)",
+    )
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:

@@ -58,6 +58,7 @@ def _simulators(options: argparse.Namespace) -> Iterator[Mapping[str, Any]]:
         f"--servers={options.servers}",
         f"--calls-per-minute={options.calls_per_minute}",
         f"--seed={options.seed}",
+        *([f"--providers={options.providers}"] if options.providers else []),
     ]
     with subprocess.Popen([*program, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:

@@ -20,30 +20,43 @@ async def simulate(options: argparse.Namespace) -> int:
     """Serve until interrupted, or until standard input, where it is a pipe, is closed by the other end."""
     # Here and not above: the simulators need aiohttp and more, which no other command should wait for.
     from recmon.simulators.farm import Farm, server_names
-    from recmon.simulators.hook_sender import HookProvider
-    from recmon.simulators.providers import demo_providers
+    from recmon.simulators.providers import make_providers
     from recmon.simulators.scenario import Scenario
 
-    providers: Sequence[HookProvider] = ()
     try:
         if options.scenario is not None:
-            # It names every call that takes place.
             scenario = Scenario.from_file(options.scenario)
         else:
-            # Behind the archive's port, two of each recording server, and that of the program's listener.
-            further = options.port_base + 2 * options.servers + 2 if options.port_base else 0
-            providers = demo_providers(options.seed, options.calls_per_minute, further)
             scenario = Scenario(
                 options.seed, server_names(options.servers), calls_per_minute=options.calls_per_minute
             )
     except (ValueError, OSError) as error:
         raise UsageError(f"the scenario cannot be used: {error}") from error
+    try:
+        # Behind the archive's port, two of each recording server, and that of the program's listener.
+        first_port = options.port_base + 2 * len(scenario.servers) + 2 if options.port_base else 0
+        providers = make_providers(
+            _provider_names(options), options.seed, options.calls_per_minute, first_port
+        )
+    except ValueError as error:
+        raise UsageError(f"--providers {error}") from error
     with tempfile.TemporaryDirectory(prefix="recmon-simulate-") as folder:
         farm = Farm(scenario, Path(folder), port_base=options.port_base, providers=providers)
         async with farm.running() as announcement:
             print_object(announcement)
             await _until_input_closes()
     return EXIT_DONE
+
+
+def _provider_names(options: argparse.Namespace) -> Sequence[str]:
+    # As above.
+    from recmon.simulators.providers import PROVIDER_NAMES
+
+    # A scenario's file names every call that takes place.
+    text = options.providers or ("all" if options.scenario is None else "none")
+    if text in ("all", "none"):
+        return PROVIDER_NAMES if text == "all" else ()
+    return tuple(dict.fromkeys(filter(None, (name.strip() for name in text.split(",")))))
 
 
 async def _until_input_closes() -> None:

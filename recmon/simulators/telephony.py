@@ -23,7 +23,7 @@ from recmon.simulators.scenario import Scenario, ScriptedCall
 from recmon.simulators.telephony_posts import PROVIDERS, ZADARMA_ZONE, Post, ToldCall
 from recmon.simulators.telephony_recordings import TelephonyRecordings
 
-MEMBERS = STAFF[:6]
+MEMBERS = STAFF[:12]
 """Those whom the settings name; the others are shown by their numbers."""
 
 
@@ -75,9 +75,7 @@ class TelephonySimulator:
 
     Args:
         provider: `zadarma`, `mango`, `megafon`, `twilio` or `generic`.
-        seed: chooses the calls.
-        calls_per_minute: new calls.
-        name: of the server in the settings; left out: the provider's.
+        scenario: which calls there are; its one server is that of the settings.
         port: of its programming interface and recordings; 0 lets the system choose.
 
     Attributes:
@@ -85,19 +83,11 @@ class TelephonySimulator:
         sender: what was sent, inside `run`.
     """
 
-    def __init__(
-        self,
-        provider: str,
-        *,
-        seed: int = 1,
-        calls_per_minute: float = 2,
-        name: str = "",
-        port: int = 0,
-    ) -> None:
-        self._name = name or provider
+    def __init__(self, provider: str, scenario: Scenario, *, port: int = 0) -> None:
+        (self._name,) = scenario.servers
+        self._scenario = scenario
         self._posts = PROVIDERS[provider](secrets.token_urlsafe(16))
         self._hook_secret = secrets.token_urlsafe(24)
-        self._scenario = Scenario(seed, (self._name,), calls_per_minute=calls_per_minute, concurrent=1)
         self.recordings = TelephonyRecordings(provider, self._posts.secrets, self._posts.values, port=port)
         self.sender = HookSender()
 

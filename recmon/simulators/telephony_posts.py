@@ -72,7 +72,7 @@ class ToldCall:
     def client(self) -> str:
         """The outside number; empty where it is withheld."""
         number = self.call.from_number if self.is_incoming else self.call.to_number
-        return "" if self.is_hidden else number
+        return "" if self.is_hidden and self.is_incoming else number
 
     @property
     def extension(self) -> str:

@@ -218,7 +218,7 @@ class TelephonyAdapter(Protocol):
         """Return what a genuine request says, one result for each message in it.
 
         Raises:
-            HookUnreadable: nothing in it can be understood.
+            MalformedMessage: nothing in it can be understood; best as HookUnreadable, which has a status.
         """
 
     def resolve(self, call: JsonValue, now: Now) -> HttpFlow[HttpRequest]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import ClassVar, TypeVar
 
 from recmon.domain.calls import Direction
 from recmon.domain.checks import Finding
 from recmon.domain.events import RecordingStage
-from recmon.errors import HookUnreadable, LinkRefused, MalformedMessage, RecordingMissing
+from recmon.errors import HookUnreadable, LinkRefused, RecordingMissing
 from recmon.logs import printable
 from recmon.protocol.http import HttpFlow, HttpRequest
 from recmon.protocol.json import JsonValue, read_json
@@ -70,16 +71,13 @@ class Generic:
         return None if request.method == "POST" else "only POST brings something"
 
     def parse(self, request: HookRequest) -> Sequence[VoipResult]:
-        try:
-            value = read_json(request.body)
-        except MalformedMessage as error:
-            raise HookUnreadable(error.detail, excerpt=error.excerpt, offset=error.offset) from error
+        value = read_json(request.body)
         messages = value if isinstance(value, list) else [value]
         if len(messages) > MOST_OBJECTS:
             raise HookUnreadable(
                 f"the list has {len(messages)} objects; at most {MOST_OBJECTS} at a time", status=422
             )
-        results = [self._result(message) for message in messages]
+        results = [self._result(message, request.at) for message in messages]
         faults = [fault for result in results for fault in result.unreadable]
         if faults and not any(result.event or result.call_record for result in results):
             raise HookUnreadable(faults[0], status=422)
@@ -100,13 +98,17 @@ class Generic:
         """Return None: there is nobody to ask."""
         return None
 
-    def _result(self, message: JsonValue) -> VoipResult:
+    def _result(self, message: JsonValue, at: datetime) -> VoipResult:
         if not isinstance(message, dict):
             return VoipResult(unreadable=("a message is not a JSON object",))
         faults: list[str] = []
         event = _part(message, "event", self._event, faults)
         record = _part(message, "callRecord", self._record, faults)
-        return VoipResult(record, event, unreadable=tuple(faults))
+        delivery = None
+        if event is not None and not event.call_id and not event.fields.get("at"):
+            # Nothing in it tells the calls of two days apart: the same a minute later is another one.
+            delivery = f"{digest_of(message)} {at:%Y-%m-%d %H:%M}"
+        return VoipResult(record, event, unreadable=tuple(faults), delivery=delivery)
 
     def _event(self, part: dict[str, JsonValue]) -> VoipEvent:
         said = text_of(part.get("event"))

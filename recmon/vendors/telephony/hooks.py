@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from recmon.errors import HookUnreadable, MalformedMessage
 from recmon.settings.model import Secret
 from recmon.vendors.hooks import HookRequest, HookResult
 from recmon.vendors.telephony.contract import TelephonyAdapter
@@ -30,4 +31,10 @@ class TelephonyHooks:
         return self._adapter.verify(request)
 
     def parse(self, request: HookRequest) -> HookResult:
-        return self._translation.result(self._adapter.parse(request), request)
+        try:
+            results = self._adapter.parse(request)
+        except HookUnreadable:
+            raise
+        except MalformedMessage as error:
+            raise HookUnreadable(error.detail, excerpt=error.excerpt, offset=error.offset) from error
+        return self._translation.result(results, request)

@@ -109,7 +109,7 @@ class Mango:
         form = dict(reversed(read_form(request)))
         if "json" not in form:
             return (VoipResult(),)
-        message = _read(form["json"])
+        message = _object(form["json"].encode())
         _, _, name = f"/{request.path}".rpartition("/events/")
         match name:
             case "call":
@@ -182,13 +182,6 @@ class Mango:
                 self._account.server, "Mango Office refuses api_key or api_salt", status=reply.status
             )
         return reply
-
-
-def _read(text: str) -> dict[str, JsonValue]:
-    try:
-        return _object(text.encode())
-    except MalformedMessage as error:
-        raise HookUnreadable(error.detail, excerpt=error.excerpt, offset=error.offset) from error
 
 
 def _object(data: bytes) -> dict[str, JsonValue]:

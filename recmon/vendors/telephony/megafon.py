@@ -83,7 +83,7 @@ class Megafon:
     def verify(self, request: HookRequest) -> str | None:
         try:
             token = field_of(_read(request), _TOKEN)
-        except HookUnreadable as error:
+        except MalformedMessage as error:
             return error.detail
         if not is_same(token, self._account.secret(_TOKEN)):
             return "crm_token is wrong or missing"
@@ -122,10 +122,7 @@ class Megafon:
 def _read(request: HookRequest) -> Form:
     if request.body.lstrip()[:1] != b"{":
         return read_form(request)
-    try:
-        value = read_json(request.body)
-    except MalformedMessage as error:
-        raise HookUnreadable(error.detail, excerpt=error.excerpt, offset=error.offset) from error
+    value = read_json(request.body)
     if not isinstance(value, dict):
         raise HookUnreadable("it is not a JSON object")
     return tuple(flatten(value))

@@ -20,7 +20,6 @@ from recmon.errors import (
     AuthenticationFailed,
     HookUnreadable,
     LinkRefused,
-    MalformedMessage,
     RecordingMissing,
     RequestRefused,
 )
@@ -176,10 +175,7 @@ def _read(request: HookRequest) -> Form:
         return tuple(request.query)
     if request.argument("bodySHA256") is None:
         return read_form(request)
-    try:
-        value = read_json(request.body)
-    except MalformedMessage as error:
-        raise HookUnreadable(error.detail, excerpt=error.excerpt, offset=error.offset) from error
+    value = read_json(request.body)
     if not isinstance(value, dict):
         raise HookUnreadable("it is not a JSON object")
     return tuple(flatten(value))

@@ -1,4 +1,4 @@
-"""Simulated telephony providers, and the program on them: hooks taken in, joined, stored; recordings fetched."""
+"""Simulated telephony providers, and the program on them: hooks taken in and stored; recordings fetched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from recmon.domain.query import parse_query
 from recmon.errors import AuthenticationFailed, RecordingMissing
 from recmon.paths import DataDir
 from recmon.simulators.conversations import recording
-from recmon.simulators.scenario import ScriptedCall
+from recmon.simulators.scenario import Scenario, ScriptedCall
 from recmon.simulators.telephony import MEMBERS, Manner, Post, TelephonySimulator, arrange
 from recmon.simulators.telephony_posts import PROVIDERS
 
@@ -65,7 +65,7 @@ async def site(name: str, folder: Path) -> AsyncIterator[Site]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    async with TelephonySimulator(name) as provider:
+    async with TelephonySimulator(name, Scenario(1, (name,))) as provider:
         file = folder / "settings.toml"
         file.write_text(
             f"version = 1\n{provider.settings(keep)}\n[listener]\nport = {port}\n", encoding="utf-8"

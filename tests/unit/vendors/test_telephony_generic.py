@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -249,6 +249,20 @@ def test_a_call_without_an_id_keeps_its_parties():
     start, end = (parse(event(event=word, srcPhoneExt="9")).events[0] for word in ("start", "end"))
     assert (start.facts.native_id, end.facts.native_id) == ("", "")
     assert (start.facts.caller, start.facts.callee) == (end.facts.caller, end.facts.callee)
+
+
+def test_a_message_that_nothing_dates_is_told_again_only_within_a_minute():
+    parser = parser_of("generic")
+    body = json.dumps(event()).encode()
+
+    def delivery(seconds, data=body):
+        return parser.parse(request(data, at=AT + timedelta(seconds=seconds))).delivery
+
+    assert delivery(0) == delivery(20) is not None
+    assert delivery(0) != delivery(3600)
+    # What carries an id or a time is known by its bytes.
+    assert delivery(0, json.dumps(event(callId="c")).encode()) is None
+    assert delivery(0, json.dumps(event(at="2026-11-21T09:15:02Z")).encode()) is None
 
 
 def test_an_end_without_its_time_is_dated_by_receipt():
