@@ -270,6 +270,10 @@ class DownloadPostponed(RecordingError):
         self.retry_after_s = retry_after_s
 
 
+class RecordingNotReady(DownloadPostponed):
+    """The server announced the recording and does not have it yet; its other recordings are not concerned."""
+
+
 # Storage
 
 

@@ -27,6 +27,7 @@ from recmon.errors import (
     DownloadPostponed,
     RecmonError,
     RecordingMissing,
+    RecordingNotReady,
     StoreError,
 )
 from recmon.publisher import Publisher
@@ -499,6 +500,7 @@ class DownloadQueue:
         if record.ref.locator.startswith(UNKNOWN_PLACE):
             error = RecordingMissing("no recording place was told for this call")
         concerns_server = isinstance(error, AuthenticationFailed | DownloadPostponed | ConnectFailed)
+        concerns_server = concerns_server and not isinstance(error, RecordingNotReady)
         lane.failures = lane.failures + 1 if concerns_server else 0
         tries = record.tries + 1
         asked_at = record.queued_at or now

@@ -205,6 +205,10 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"The download broke off: {e.reason}.",
         "Try again; the network may have failed.",
     ),
+    errors.RecordingNotReady: lambda e: (
+        f"The recording is not there yet: {e.reason}.",
+        "Try again in a moment, or have it fetched as soon as it is there.",
+    ),
     errors.DownloadPostponed: lambda e: (
         f"The server is busy: {e.reason}.",
         "Try again in a moment.",

@@ -232,7 +232,8 @@ class TelephonyAdapter(Protocol):
             The request that fetches it; its redirects are followed, without our keys.
 
         Raises:
-            DownloadPostponed: it is not there yet.
+            RecordingNotReady: it is not there yet.
+            DownloadPostponed: the provider asks to come back later.
             RecordingMissing: it is gone.
             AuthenticationFailed: the provider refuses our key.
             RecordingError: by type, for other answers.

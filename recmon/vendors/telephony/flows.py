@@ -79,7 +79,8 @@ class TelephonyFlows:
         """Ask the provider where the recording is, and fetch it from there.
 
         Raises:
-            DownloadPostponed: it is not there yet.
+            RecordingNotReady: it is not there yet.
+            DownloadPostponed: the provider asks to come back later.
             RecordingMissing: it is gone, or nothing says where it is.
             RecordingDamaged: what is there is empty.
             DownloadRefused: something else came in its place.

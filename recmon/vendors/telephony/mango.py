@@ -17,10 +17,10 @@ from recmon.domain.checks import Finding, Verdict
 from recmon.domain.events import RecordingStage
 from recmon.errors import (
     AuthenticationFailed,
-    DownloadPostponed,
     HookUnreadable,
     MalformedMessage,
     RecordingMissing,
+    RecordingNotReady,
     RequestRefused,
 )
 from recmon.logs import printable
@@ -141,7 +141,7 @@ class Mango:
             return follow(asked, location, self._account.api)
         code = _result_code(reply)
         # Which answer means "not ready" is not documented, so none of them is taken for "gone".
-        raise DownloadPostponed(
+        raise RecordingNotReady(
             "Mango Office does not hand the recording out yet",
             code=f"HTTP {reply.status}" if code is None else str(code),
             retry_after_s=RETRY_AFTER_S,

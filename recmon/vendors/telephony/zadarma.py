@@ -24,6 +24,7 @@ from recmon.errors import (
     HookUnreadable,
     MalformedMessage,
     RecordingMissing,
+    RecordingNotReady,
     RequestRefused,
 )
 from recmon.logs import printable
@@ -169,7 +170,7 @@ class Zadarma:
         noticed_at = time_of(text_of(known.get("noticed_at"))) or datetime.min.replace(tzinfo=UTC)
         wait_s = (noticed_at + READY_AFTER - now()).total_seconds() if noticed_at.year > 1 else 0.0
         if wait_s > 0:
-            raise DownloadPostponed(
+            raise RecordingNotReady(
                 "Zadarma has just announced the recording and needs about 40 s", retry_after_s=wait_s
             )
         recording = text_of(known.get("call_id"))
@@ -187,7 +188,7 @@ class Zadarma:
             return get(link)
         said = printable(text_of(answer.get("message")), 120) or f"status {reply.status}"
         if noticed_at.year > 1 and now() - noticed_at < NOT_YET_FOR:
-            raise DownloadPostponed(
+            raise RecordingNotReady(
                 f"Zadarma does not have the recording yet ({said})",
                 retry_after_s=READY_AFTER.total_seconds(),
             )

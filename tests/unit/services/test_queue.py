@@ -18,7 +18,7 @@ from recmon.domain.calls import Call, CallKey, CallState, RecordingRef, ServerId
 from recmon.domain.media import sniff
 from recmon.domain.obstacles import ObstacleKind, Remedy
 from recmon.domain.stored_recordings import Stage
-from recmon.errors import AuthenticationFailed, DownloadPostponed, RecordingMissing
+from recmon.errors import AuthenticationFailed, DownloadPostponed, RecordingMissing, RecordingNotReady
 from recmon.protocol.http import HttpFlow, HttpRequest, ReadMore
 from recmon.services.downloads import DownloadService
 from recmon.services.queue import DownloadQueue, Wish, wishes_of
@@ -54,6 +54,8 @@ class Flows:
         if response.status == 429:
             wait = response.headers.get("retry-after")
             raise DownloadPostponed("busy", code="429", retry_after_s=float(wait) if wait else None)
+        if response.status == 425:
+            raise RecordingNotReady("not ready", retry_after_s=600)
         if response.status == 404:
             raise RecordingMissing("no such file", code="HTTP 404")
         while (kind := sniff(response.body, is_complete=response.is_complete)) is None:
@@ -307,6 +309,23 @@ def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(run, opened, server,
             assert server.asked == ["0"]
             await here.queue.retry()
             await here.until(lambda: here.queue.totals().is_empty)
+
+    run(main())
+
+
+def test_a_recording_that_is_not_ready_holds_up_no_other(run, opened, server, clock):
+    server.has(0, 1)
+    server.refusals["0"] = [("425 Too Early", ())]
+
+    async def main():
+        async with opened(parallel=1) as here:
+            await here.queue.add([Wish(place(0)), Wish(place(1))])
+            await here.until_stage(place(0), Stage.WAITING)
+            wait = here.queue.entry(place(0)).record.next_try_at - clock()
+            assert timedelta(minutes=9) < wait <= timedelta(minutes=10)
+            await here.until(lambda: here.queue.entry(place(1)) is None)
+            assert server.asked == ["0", "1"]
+            assert here.queue.entry(place(0)).record.stage is Stage.WAITING
 
     run(main())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ import pytest
 from recmon.app import Services, open_services, read_settings
 from recmon.domain.calls import Call, CallState
 from recmon.domain.query import parse_query
-from recmon.errors import AuthenticationFailed, RecordingMissing
+from recmon.errors import AuthenticationFailed, RecordingMissing, RecordingNotReady
 from recmon.paths import DataDir
 from recmon.simulators.conversations import recording
 from recmon.simulators.scenario import Scenario, ScriptedCall
@@ -190,16 +189,16 @@ def test_a_single_use_link_is_asked_for_anew_each_time(run: Run, tmp_path: Path)
 def test_zadarma_is_not_asked_within_forty_seconds_of_the_notice(run: Run, tmp_path: Path) -> None:
     async def main() -> None:
         async with site("zadarma", tmp_path) as here:
-            await here.tell(scripted(1))
+            told = scripted(1)
+            await here.tell(told)
             (call,) = (await here.calls()).values()
-            download = here.services.downloads.open(call.recordings[0])
-            waiting = asyncio.create_task(download.finished())
-            done, _ = await asyncio.wait({waiting}, timeout=0.5)
-            assert not done
+            with pytest.raises(RecordingNotReady) as caught:
+                await here.services.downloads.open(call.recordings[0]).finished()
+            assert 30 < (caught.value.retry_after_s or 0) <= 40
             assert here.provider.recordings.requests == []
-            here.services.downloads.cancel(call.recordings[0])
-            await asyncio.wait({waiting})
-            waiting.exception()
+            here.clock.ahead = timedelta(seconds=40)
+            path = await here.services.downloads.open(call.recordings[0]).finished()
+            assert path.read_bytes() == recording(told)
 
     run(main())
 

@@ -9,7 +9,7 @@ import pytest
 
 from recmon.domain.calls import CallState, Direction
 from recmon.domain.events import CallUpdated, RecordingStage, RecordingTold, ServerWarning, Unrecognised
-from recmon.errors import AuthenticationFailed, DownloadPostponed, HookUnreadable, LinkRefused
+from recmon.errors import AuthenticationFailed, HookUnreadable, LinkRefused, RecordingNotReady
 from recmon.protocol.http import HttpResponse
 from recmon.vendors.telephony.mango import signature
 from tests.telephony import calls_after, mango_form, parser_of, request, sample
@@ -291,7 +291,7 @@ def test_a_relative_redirect_leads_on_at_the_providers_own():
     ],
 )
 def test_without_an_address_it_is_not_ready_yet(reply):
-    with pytest.raises(DownloadPostponed) as caught:
+    with pytest.raises(RecordingNotReady) as caught:
         play(flows_of("mango"), LOCATOR, AT, reply)
     assert caught.value.retry_after_s == 60
 
