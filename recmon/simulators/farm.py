@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from recmon.simulators.call_centre import VDN, CallCentre
 from recmon.simulators.ccfs import CcfsSimulator
+from recmon.simulators.ccfs_storage import ObjectStorage
 from recmon.simulators.certificates import Certificate
 from recmon.simulators.conversations import recording
 from recmon.simulators.hook_sender import HookProvider
@@ -62,7 +64,8 @@ class Farm:
         scenario: which calls there are.
         folder: for the certificate, the secrets and the list of past calls; only the owner may read it.
         port_base: the archive's port; the recorder APIs follow, then the HTTP interfaces of the same
-            servers, then the port on which the program is to listen for web hooks; 0 lets the system choose.
+            servers, then the port on which the program is to listen for web hooks, then the archive's
+            object storage; 0 lets the system choose.
         providers: those that send web hooks to the program.
     """
 
@@ -82,12 +85,18 @@ class Farm:
         self._running = dict.fromkeys(scenario.servers, 0)
         self._certificate = Certificate()
         self._secret = secrets.token_urlsafe(24)
+        self._centre = CallCentre(_now)
+        last_port = port_base + 2 + 2 * len(scenario.servers) if port_base else 0
+        self._storage = ObjectStorage(self._certificate, self._centre.find, port=last_port)
         self._archive = CcfsSimulator(
             self._certificate,
             access_key="demo-ak-01",
             secret_key=self._secret,
             find=self._find,
             list_folder=self._list_folder,
+            files_of_call=self._centre.files_of_call,
+            calls=self._centre.calls,
+            storage=self._storage,
             port=port_base,
         )
         self._recorders = {
@@ -116,6 +125,7 @@ class Farm:
         """Start all servers and the calls; yields the announcement, which is plain JSON values."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._archive)
+            await stack.enter_async_context(self._storage)
             for recorder in self._recorders.values():
                 await stack.enter_async_context(recorder)
             for interface in self._interfaces.values():
@@ -163,6 +173,7 @@ class Farm:
     def _note(self, call: ScriptedCall, *, ended: bool) -> Mapping[str, str]:
         """Have all servers know of a call; return its record."""
         self._calls[f"{call.server}/{call.call_id}"] = call
+        self._centre.note(call)
         record = self._records[call.server][call.call_id] = cdr_fields(call, ended=ended)
         return record
 
@@ -196,9 +207,9 @@ class Farm:
     def _find(self, path: str) -> bytes | None:
         folder, _, name = path.rpartition("/")
         call = self._call_at(folder)
-        if call is None or not name or call.ends_at > _now():
-            return None
-        return recording(call)
+        if call is None:
+            return self._centre.find(path)
+        return recording(call) if name and call.ends_at <= _now() else None
 
     def _call_at(self, folder: str) -> ScriptedCall | None:
         prefix, _, key = folder.partition(f"{FOLDER}/")
@@ -234,6 +245,8 @@ class Farm:
             "secret_key_file": str(secret_file),
             "ca_file": str(ca_file),
             "fingerprint": self._certificate.fingerprint,
+            "link_hosts": [self._storage.origin],
+            "cms": {"url": self._archive.url, "vdn": VDN, "agent_ids": list(self._centre.agents())},
         }
         callers = [
             {**provider.announcement(), "name": provider.name, "hook_address": self._address(provider)}
@@ -338,5 +351,7 @@ def _settings_text(servers: Sequence[Mapping[str, Any]], archive: Mapping[str, A
         f'access_key = "{archive["access_key"]}"\n'
         f"secret_key = {json.dumps('file:' + archive['secret_key_file'])}\n"
         f"ca_file = {json.dumps(archive['ca_file'])}\n"
+        f"link_hosts = {json.dumps(archive['link_hosts'])}\n"
+        f"link_ca_file = {json.dumps(archive['ca_file'])}\n"
     )
     return "\n".join(parts)
