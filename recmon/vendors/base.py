@@ -503,6 +503,9 @@ class VendorAdapter(Protocol):
         """Return where the server keeps a call's recording by itself, as the text of a `RecordingRef`.
 
         None where it keeps none, or only the settings can tell.
+
+        Raises:
+            RecordingMissing: the server itself names its recordings, and named none of this call.
         """
 
     def leg_of(self, call: Call) -> Leg | None:

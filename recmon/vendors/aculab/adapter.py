@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
+from typing import NoReturn
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrSection
 from recmon.domain.legs import Leg
+from recmon.errors import RecordingMissing
 from recmon.vendors.aculab.fields import describe
 from recmon.vendors.aculab.options import AculabOptions
 from recmon.vendors.base import ArchiveReader, CheckedPlace, EventSource, HistoryFlows, RecordingFlows, Reveal
@@ -78,9 +80,13 @@ class AculabAdapter:
 
         return AculabHookParser(server, reveal(options.hook_secret))
 
-    def default_recording(self, options: AculabOptions, call: Call) -> str | None:
-        """Return None: paths are told, and never put together (aculab.md 5)."""
-        return None
+    def default_recording(self, options: AculabOptions, call: Call) -> NoReturn:
+        """Never return: paths are told, and never put together (aculab.md 5).
+
+        Raises:
+            RecordingMissing: none was told of this call.
+        """
+        raise RecordingMissing("the server has told of no recording of this call, or not yet")
 
     def leg_of(self, call: Call) -> Leg | None:
         """Return the run of the application, which groups all its calls (aculab.md 3)."""

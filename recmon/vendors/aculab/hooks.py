@@ -21,6 +21,10 @@ COPY = "copy"
 """Below our address: where an application sends copies of what it gets, so that no warning is due."""
 
 KNOWN_RUNS = 10_000
+RUNS_WITH_WORDS = 1_000
+DIFFERENT_WORDS = 2_000
+"""Of one run; more are not told apart from repeated deliveries."""
+
 MOST_FIELDS = 100
 """Of a form; more are not looked through."""
 
@@ -32,7 +36,8 @@ class AculabHookParser:
     """Understands the page requests of one account's services.
 
     It remembers, in memory and of the latest runs, whether the run's call came in or went out: requests with
-    words of a call do not tell it, and without it nobody knows who spoke.
+    words of a call do not tell it, and without it nobody knows who spoke. Likewise which words were told: the
+    same words with others between them were said again, and were not delivered again.
 
     Args:
         server: its name in the settings.
@@ -43,6 +48,7 @@ class AculabHookParser:
         self._server = server
         self._secret = secret
         self._directions: OrderedDict[str, Direction] = OrderedDict()
+        self._words: OrderedDict[str, _Words] = OrderedDict()
 
     @property
     def secret(self) -> Secret:
@@ -63,7 +69,7 @@ class AculabHookParser:
         if page is not None and request.path != COPY:
             events.append(ServerWarning(request.at, self._mistake(page)))
         answer = NO_CONTENT if info.is_notification else NO_ACTIONS
-        return HookResult(tuple(events), answer, _delivery(info, value), info.run)
+        return HookResult(tuple(events), answer, self._delivery(info, value), info.run)
 
     def _note_direction(self, info: InstanceInfo) -> None:
         direction = DIRECTIONS.get(info.this_call.direction) if info.this_call else None
@@ -77,12 +83,37 @@ class AculabHookParser:
         if len(self._directions) > KNOWN_RUNS:
             self._directions.popitem(last=False)
 
+    def _delivery(self, info: InstanceInfo, value: JsonValue) -> str:
+        told = _digest(info, value)
+        if info.result is None or not info.result.phrases:
+            return told
+        words = self._words.setdefault(info.run, _Words())
+        self._words.move_to_end(info.run)
+        if len(self._words) > RUNS_WITH_WORDS:
+            self._words.popitem(last=False)
+        return f"{told} {words.time_of(told)}"
+
     def _mistake(self, page: str) -> str:
         return (
             f"The {page} page of a service of {self._server} points at recmon by mistake: recmon answers "
             "without any action, and the platform hangs the call up. Set that page to the application again, "
             f"and have the application send copies to this address with /{COPY} behind it."
         )
+
+
+class _Words:
+    """The words of one run, in the order in which they were told."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._times: dict[str, int] = {}
+
+    def time_of(self, told: str) -> int:
+        """Return for which time these words are said, counted from 0."""
+        if told != self._last and (told in self._times or len(self._times) < DIFFERENT_WORDS):
+            self._times[told] = self._times.get(told, -1) + 1
+            self._last = told
+        return self._times.get(told, 0)
 
 
 def _document(request: HookRequest) -> bytes:
@@ -123,7 +154,7 @@ def _deciding_page(info: InstanceInfo) -> str | None:
     return "first" if info.result is None else "next"
 
 
-def _delivery(info: InstanceInfo, value: JsonValue) -> str:
+def _digest(info: InstanceInfo, value: JsonValue) -> str:
     """Return what a repeated delivery has in common with the first (aculab.md 7).
 
     The call's duration may have grown meanwhile. The parts about actions are in it whole: several results of

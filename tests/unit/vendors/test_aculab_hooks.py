@@ -525,6 +525,19 @@ def test_a_repeated_delivery_is_known_by_what_it_says_and_not_by_the_grown_durat
         assert told(name).delivery is not None
 
 
+def test_the_same_words_after_others_were_said_again_and_at_once_were_delivered_again() -> None:
+    one = parser()
+    said = ["yes", "yes", "no", "yes", "no", "no", "yes"]
+    deliveries = [
+        one.parse(request(json.dumps(words(spoken("inbound", text=text))).encode())).delivery for text in said
+    ]
+    assert len(set(deliveries)) == 5
+    assert deliveries[0] == deliveries[1]
+    assert deliveries[4] == deliveries[5]
+    # After a restart, what comes again is still known.
+    assert parse(words(spoken("inbound", text="yes"))).delivery == deliveries[0]
+
+
 def test_different_news_are_different_deliveries() -> None:
     said = [words(spoken("inbound", text=text)) for text in ("one", "two")]
     late = told("recording_available", lambda v: v["action_result"]["result"].update(file_available=False))
