@@ -360,6 +360,7 @@ class _ServerSync:
             answered_at=facts.answered_at,
             ended_at=facts.ended_at,
             cause=facts.cause,
+            is_approximate=facts.is_approximate,
             cdr=facts.cdr,
         )
         return replace(call, recordings=self._shared.locate(call))

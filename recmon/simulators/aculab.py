@@ -65,7 +65,7 @@ class AculabFaults:
 
 
 class AculabWebSimulator:
-    """An HTTPS server for `file_list` and `file_get`; an async context manager.
+    """An HTTPS server for `file_list`, `file_get` and `application_status`; an async context manager.
 
     Args:
         certificate: what it shows.
@@ -73,6 +73,7 @@ class AculabWebSimulator:
         access_key: that account's.
         find: returns the file of a name that begins with a slash, or None; called in a worker thread.
         listed: returns all files that are there, their names with a slash in front; likewise.
+        status: returns what is known of an application's run, or None.
         host: address to listen on.
         port: port to listen on; 0 lets the system choose.
         faults: how it misbehaves.
@@ -88,6 +89,7 @@ class AculabWebSimulator:
         access_key: str,
         find: Callable[[str], bytes | None],
         listed: Callable[[], Iterable[MediaFile]] = tuple,
+        status: Callable[[str], Mapping[str, Any] | None] = lambda run: None,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -99,6 +101,7 @@ class AculabWebSimulator:
         self._login = base64.b64encode(f"{user}:{access_key}".encode()).decode("ascii")
         self._find = find
         self._listed = listed
+        self._status = status
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -151,6 +154,9 @@ class AculabWebSimulator:
             return await self._list(fields)
         if service == "file_get":
             return await self._get(request, fields)
+        if service == "application_status":
+            status = self._status(fields.get("application_instance_id", ""))
+            return self._error(request, 404, "Unknown id") if status is None else web.json_response(status)
         return self._error(request, 404, "No such service")
 
     async def _list(self, fields: Mapping[str, str]) -> web.Response:

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from programs import RECMON, ROOT, Program, recmon
 from serving import serving
 from sound import wait_until
 
-from recmon.simulators.aculab import AculabFaults, AculabWebSimulator, MediaFile
+from recmon.simulators.aculab import AculabWebSimulator, MediaFile
 from recmon.simulators.certificates import Certificate
 from recmon.simulators.conversations import recording
 from recmon.simulators.scenario import ScriptedCall
@@ -77,13 +77,20 @@ def curl(*words: str | Path) -> tuple[int, str]:
 
 
 @contextmanager
-def watching(folder: Path, faults: AculabFaults | None = None) -> Iterator[Cloud]:
-    """Run `watch` with a cloud account of simulated web services."""
+def watching(folder: Path, *, is_pushed: bool = True) -> Iterator[Cloud]:
+    """Run `watch` with a cloud account of simulated web services, which tells its calls or is only asked."""
     certificate = Certificate()
-    listed = (
-        MediaFile("/rest_api/recordings/2026/11/21/a.wav", datetime(2026, 11, 21, tzinfo=UTC), len(SOUND)),
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=26)
+    name = f"/rest_api/recordings/{at:%Y/%m/%d}/rest_{at:%H_%M_%S}_{RUN}.77.wav"
+    listed = (MediaFile(name, at + timedelta(seconds=9), len(SOUND)),)
+    record = {
+        "application_name": "desk",
+        "start_time": int(at.timestamp()),
+        "stop_time": int(at.timestamp()) + 9,
+    }
+    services = AculabWebSimulator(
+        certificate, USER, KEY, lambda name: SOUND, lambda: listed, lambda run: {"adr": record, "cdrs": []}
     )
-    services = AculabWebSimulator(certificate, USER, KEY, lambda name: SOUND, lambda: listed, faults=faults)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -96,11 +103,13 @@ def watching(folder: Path, faults: AculabFaults | None = None) -> Iterator[Cloud
         settings.write_text(
             'version = 1\n[[servers]]\nname = "cloud"\nvendor = "aculab"\n'
             f'url = "{services.url}"\nuser = "{USER}"\naccess_key = "file:{folder / "key"}"\n'
-            f'hook_secret = "file:{folder / "hook"}"\nfingerprint = "{certificate.fingerprint}"\n'
-            f"[listener]\nport = {port}\n"
+            f'fingerprint = "{certificate.fingerprint}"\n'
+            + (f'hook_secret = "file:{folder / "hook"}"\n' if is_pushed else "")
+            + f"[listener]\nport = {port}\n"
         )
         with Program([*RECMON, "watch", "--json", *options]) as program:
-            program.object(lambda line: line.get("state") == "live")
+            if is_pushed:
+                program.object(lambda line: line.get("state") == "live")
             yield Cloud(program, options, f"http://127.0.0.1:{port}/hooks/cloud/{SECRET}", services)
 
 
@@ -200,6 +209,16 @@ def test_check_and_straight_fetch_use_the_web_services(cloud: Cloud, tmp_path: P
     name = "/rest_api/recordings/2026/11/21/a.wav"
     cloud.run("fetch", "--server", "cloud", "--path", name, "-o", tmp_path / "a.wav")
     assert (tmp_path / "a.wav").read_bytes() == SOUND
+
+
+def test_recordings_of_an_account_that_pushes_nothing_are_past_calls(tmp_path: Path) -> None:
+    with watching(tmp_path, is_pushed=False) as cloud:
+        wait_until(lambda: len(cloud.found("")) == 1, DEADLINE_S, "the recording was not listed")
+        [row] = cloud.found("has:recording")
+        assert (row["duration_s"], row["approximate"]) == (9, False)
+        assert row["cdr"]["application_instance_id"] == f"{RUN}.77"
+        cloud.run("fetch", row["id"], "-o", tmp_path / "a.wav")
+        assert (tmp_path / "a.wav").read_bytes() == SOUND
 
 
 def test_the_curl_line_of_the_documentation_works(cloud: Cloud) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import NoReturn
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrSection
 from recmon.domain.legs import Leg
+from recmon.domain.recordings import LocatorKind
 from recmon.errors import RecordingMissing
 from recmon.vendors.aculab.fields import describe
 from recmon.vendors.aculab.options import AculabOptions
@@ -46,8 +46,18 @@ class AculabAdapter:
     def history_flows(
         self, options: AculabOptions, server: str, zone: tzinfo, reveal: Reveal
     ) -> HistoryFlows | None:
-        """Return None: the web services list files and runs, but no documented field names a call."""
-        return None
+        """Return how to list recordings as past calls; None where calls come by web hooks.
+
+        Raises:
+            SecretMissing: the access key is not where the settings say.
+        """
+        if options.access_key is None or options.hook_secret is not None:
+            return None
+        # As above.
+        from recmon.vendors.aculab.history import AculabHistory
+        from recmon.vendors.aculab.web import WebServices
+
+        return AculabHistory(options, WebServices(options, server, reveal(options.access_key)), zone)
 
     def checked_places(
         self, options: AculabOptions, server: str, zone: tzinfo, reveal: Reveal, path: str | None
@@ -80,12 +90,15 @@ class AculabAdapter:
 
         return AculabHookParser(server, reveal(options.hook_secret))
 
-    def default_recording(self, options: AculabOptions, call: Call) -> NoReturn:
-        """Never return: paths are told, and never put together (aculab.md 5).
+    def default_recording(self, options: AculabOptions, call: Call) -> str:
+        """Return the file that a call was listed by: paths are told, and never put together (aculab.md 5).
 
         Raises:
             RecordingMissing: none was told of this call.
         """
+        name = call.cdr.get("filename")
+        if name:
+            return f"{LocatorKind.PATH.value}:{name}"
         raise RecordingMissing("the server has told of no recording of this call, or not yet")
 
     def leg_of(self, call: Call) -> Leg | None:

@@ -29,6 +29,13 @@ LABELS: Mapping[str, tuple[str, str]] = {
     "outbound_parameters": ("Application", "Outbound parameters"),
     "log_filename": ("Application", "Log file"),
     "call_recording_filename": ("Recording", "Recording of the call"),
+    "filename": ("Recording", "File"),
+    "created_date": ("Recording", "Created"),
+    "size": ("Recording", "Size"),
+    "adr.application_name": ("Application", "Name"),
+    "adr.start_datetime": ("Application", "Started"),
+    "adr.stop_datetime": ("Application", "Stopped"),
+    "adr.duration": ("Application", "Ran for"),
 }
 """The vendor's name to section and label, in the order of display within a section."""
 
@@ -73,6 +80,8 @@ _ACTION_LABELS: Mapping[str, str] = {
 }
 _UNITS: Mapping[str, str] = {
     "seconds_call_duration": "s",
+    "adr.duration": "s",
+    "size": "bytes",
     "seconds_duration": "s",
     "negotiated_settings.data_rate": "bit/s",
 }

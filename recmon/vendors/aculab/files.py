@@ -109,11 +109,14 @@ def _file(name: str, told: JsonValue) -> StoredFile:
     if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) < 20:
         size = int(size)
     is_size = isinstance(size, int) and not isinstance(size, bool) and size >= 0
-    return StoredFile(name, _time(created), size if isinstance(size, int) and is_size else None)
+    return StoredFile(name, read_time(created), size if isinstance(size, int) and is_size else None)
 
 
-def _time(value: JsonValue) -> datetime | None:
+def read_time(value: JsonValue) -> datetime | None:
+    """Return a time of the web services as aware UTC, or None where it cannot be read (aculab.md 8 to 10)."""
     if isinstance(value, str):
+        if re.fullmatch(r"\d{9,11}(?:\.\d+)?", value.strip(), re.ASCII):
+            return read_time(float(value))
         for form in _DATE_FORMATS:
             try:
                 return datetime.strptime(value.strip(), form).replace(tzinfo=UTC)

@@ -318,6 +318,11 @@ def _plain(value: JsonValue) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
+def flat_fields(told: Mapping[str, JsonValue]) -> Fields:
+    """Return every value of a document as text, named by the way to it; lists as JSON."""
+    return tuple(_flat("", told))
+
+
 def _flat(prefix: str, told: Mapping[str, JsonValue], depth: int = 0) -> Iterator[tuple[str, str]]:
     """Yield every value as text, those of inner objects with a dot in the name, lists as JSON."""
     for name, value in told.items():

@@ -12,6 +12,7 @@ from recmon.settings.model import FINGERPRINT, SecretRef, TlsOptions
 
 HTTPS_PORT = 443
 MOST_PARALLEL_DOWNLOADS = 4
+MOST_HISTORY_DAYS = 3660
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class AculabOptions:
         ca_file: PEM file of the authority that signed the web services' certificate.
         fingerprint: `sha256:` and the hex digest of the one certificate accepted.
         parallel_downloads: how many transfers the server is asked for at a time; its limits are not known.
+        history_days: how far back recordings are listed as past calls where no web hooks are received; 0: not
+            at all.
 
     Raises:
         ValueError: one sentence that says which value cannot be used and why.
@@ -41,6 +44,7 @@ class AculabOptions:
     ca_file: Path | None = None
     fingerprint: str | None = None
     parallel_downloads: int = 2
+    history_days: int = 30
 
     def __post_init__(self) -> None:
         account = (self.url, self.user, self.access_key)
@@ -63,6 +67,8 @@ class AculabOptions:
             raise ValueError("fingerprint must be sha256: and the 64 hex digits of the certificate")
         if not 1 <= self.parallel_downloads <= MOST_PARALLEL_DOWNLOADS:
             raise ValueError(f"parallel_downloads must be from 1 to {MOST_PARALLEL_DOWNLOADS}")
+        if not 0 <= self.history_days <= MOST_HISTORY_DAYS:
+            raise ValueError(f"history_days must be from 0 to {MOST_HISTORY_DAYS}")
 
     @property
     def host(self) -> str:

@@ -75,22 +75,26 @@ class WebServices:
     ) -> HttpRequest:
         """Return a request to a service, as a form: a public client sends it so (aculab.md 8)."""
         body = urlencode(fields, quote_via=quote).encode("ascii")
+        headers = (
+            *self._headers(),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+            ("Content-Length", str(len(body))),
+        )
+        return HttpRequest("POST", f"/{service}", headers, body, is_streamed=is_streamed)
+
+    def question(self, service: str, fields: Sequence[tuple[str, str]]) -> HttpRequest:
+        """Return a request with its fields in the address, as `application_status` has it (aculab.md 10)."""
+        return HttpRequest("GET", f"/{service}?{urlencode(fields, quote_via=quote)}", self._headers())
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
         login = f"{self._options.user}:{self._access_key.reveal()}".encode()
-        return HttpRequest(
-            "POST",
-            f"/{service}",
-            (
-                ("Host", self._options.host_header),
-                ("Authorization", f"Basic {base64.b64encode(login).decode('ascii')}"),
-                # Without it, older services answer errors in XML or HTML (aculab.md 8).
-                ("Accept", "application/json"),
-                # A compressed body would hide the first bytes, which decide.
-                ("Accept-Encoding", "identity"),
-                ("Content-Type", "application/x-www-form-urlencoded"),
-                ("Content-Length", str(len(body))),
-            ),
-            body,
-            is_streamed=is_streamed,
+        return (
+            ("Host", self._options.host_header),
+            ("Authorization", f"Basic {base64.b64encode(login).decode('ascii')}"),
+            # Without it, older services answer errors in XML or HTML (aculab.md 8).
+            ("Accept", "application/json"),
+            # A compressed body would hide the first bytes, which decide.
+            ("Accept-Encoding", "identity"),
         )
 
     def refusal(self, response: HttpResponse) -> RecmonError | None:

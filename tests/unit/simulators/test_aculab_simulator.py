@@ -15,6 +15,7 @@ from recmon.domain.calls import CallState, RecordingRef, ServerId
 from recmon.domain.checks import CheckStep, Verdict
 from recmon.domain.events import (
     CallEnded,
+    CallFacts,
     CallStarted,
     CallUpdated,
     RecordingTold,
@@ -24,8 +25,17 @@ from recmon.domain.events import (
 )
 from recmon.domain.media import read_wav_head
 from recmon.domain.transcripts import Side
-from recmon.errors import AuthenticationFailed, DownloadRefused, RecmonError, RecordingError, RecordingMissing
+from recmon.errors import (
+    AuthenticationFailed,
+    DownloadRefused,
+    MalformedMessage,
+    RecmonError,
+    RecordingError,
+    RecordingMissing,
+    RequestRefused,
+)
 from recmon.net.http import HttpClient
+from recmon.protocol.http import HttpFlow
 from recmon.services.check import CheckService
 from recmon.services.downloads import DownloadService
 from recmon.settings.model import Secret, SecretRef, ServerSettings, Settings
@@ -37,6 +47,7 @@ from recmon.simulators.scenario import Scenario, ScriptedCall
 from recmon.vendors.aculab import ADAPTER
 from recmon.vendors.aculab.flows import AculabFlows
 from recmon.vendors.aculab.options import AculabOptions
+from recmon.vendors.base import TimeWindow
 from recmon.vendors.hooks import HookEvent, HookRequest
 
 Run = Callable[..., Any]
@@ -62,8 +73,11 @@ class Site:
 
     def __init__(self, faults: AculabFaults | None = None, key: str = KEY) -> None:
         certificate = Certificate()
-        listed = (MediaFile(NAME, NOON, len(SOUND)),)
-        self.services = AculabWebSimulator(certificate, USER, KEY, find, lambda: listed, faults=faults)
+        self.files = [MediaFile(NAME, NOON, len(SOUND))]
+        self.statuses: dict[str, dict[str, Any]] = {}
+        self.services = AculabWebSimulator(
+            certificate, USER, KEY, find, lambda: self.files, self.statuses.get, faults=faults
+        )
         self._key = key
         self._fingerprint = certificate.fingerprint
 
@@ -173,6 +187,94 @@ def test_check_goes_step_by_step_to_the_login(run: Run, site: Site, verdict: Ver
     assert {step.finding.verdict for step in steps[:2]} == {Verdict.OK}
     assert (steps[-1].finding.verdict, words in steps[-1].finding.text) == (verdict, True)
     assert steps[-1].finding.verdict is Verdict.OK or steps[-1].finding.advice
+
+
+# Past calls, where nothing is pushed
+
+STARTED = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+DAY = TimeWindow(STARTED - timedelta(hours=9), STARTED + timedelta(hours=15))
+
+
+def stored(number: int, prefix: str = "rest_") -> MediaFile:
+    at = STARTED + timedelta(minutes=number)
+    name = f"/rest_api/recordings/{at:%Y/%m/%d}/{prefix}{at:%H_%M_%S}_7c1e40aa93b2d658.{number}.wav"
+    return MediaFile(name, at + timedelta(seconds=70), 8000)
+
+
+def status(number: int) -> dict[str, Any]:
+    began = (STARTED + timedelta(minutes=number, seconds=2)).timestamp()
+    record = {
+        "application_name": "desk",
+        "start_time": began,
+        "stop_time": str(int(began) + 60),
+        "duration": 60,
+    }
+    return {"adr": record, "cdrs": [{"odd_key": number}], "errs": []}
+
+
+def searched(site: Site, window: TimeWindow = DAY) -> HttpFlow[list[CallFacts]]:
+    """Ask for all pages of one window."""
+    history = ADAPTER.history_flows(site.options, CLOUD, UTC, site.reveal)
+    assert history is not None
+    found: list[CallFacts] = []
+    first, is_last = 0, False
+    while not is_last:
+        page = yield from history.search_page(window, first, now)
+        found += page.calls
+        first, is_last = page.next_first, page.is_last
+    return found
+
+
+def ask(run: Run, site: Site, flow: HttpFlow[Any] | None = None) -> Any:
+    async def main() -> Any:
+        async with site.services:
+            client = HttpClient(CLOUD, site.services.url, site.options.tls)
+            try:
+                return await client.run(flow or searched(site))
+            finally:
+                await client.close()
+
+    return run(main())
+
+
+@pytest.mark.parametrize("layout", ["keyed", "objects", "names", "wrapped"])
+def test_files_of_a_day_are_its_past_calls_with_the_times_of_their_runs(run: Run, layout: Any) -> None:
+    site = Site(AculabFaults(layout=layout))
+    site.files = [stored(number) for number in range(45)]
+    site.files += [stored(-24 * 60), MediaFile("/rest_api/recordings/2026/11/20/other.wav", STARTED, 1)]
+    site.statuses.update((f"7c1e40aa93b2d658.{number}", status(number)) for number in range(45))
+    calls = ask(run, site)
+    assert len(calls) == len({call.native_id for call in calls}) == 45
+    call = calls[7]
+    assert call.native_id == "2026/11/20/rest_09_07_00_7c1e40aa93b2d658.7.wav"
+    assert call.started_at == STARTED + timedelta(minutes=7, seconds=2)
+    assert call.ended_at == STARTED + timedelta(minutes=8, seconds=2)
+    assert not call.is_approximate
+    assert call.cdr.get("application_instance_id") == "7c1e40aa93b2d658.7"
+    assert call.cdr.get("cdrs") == '[{"odd_key": 7}]'
+    assert call.cdr.get("adr.application_name") == "desk"
+    assert [service for service, _ in site.services.requests].count("file_list") == 1
+
+
+def test_without_a_status_the_name_tells_a_time_that_is_marked(run: Run) -> None:
+    site = Site()
+    site.files = [stored(5), stored(6, prefix="")]
+    message, call = sorted(ask(run, site), key=lambda call: "rest_" in call.native_id)
+    assert (call.started_at, call.ended_at, call.is_approximate) == (
+        STARTED + timedelta(minutes=5),
+        None,
+        True,
+    )
+    assert message.native_id == "2026/11/20/09_06_00_7c1e40aa93b2d658.6.wav"
+
+
+def test_a_refused_list_is_an_error_of_its_kind(run: Run) -> None:
+    with pytest.raises(AuthenticationFailed):
+        ask(run, Site(key="wrong"))
+    with pytest.raises(RequestRefused):
+        ask(run, Site(AculabFaults(status=503)))
+    with pytest.raises(MalformedMessage):
+        ask(run, Site(AculabFaults(page=True)))
 
 
 # What it tells

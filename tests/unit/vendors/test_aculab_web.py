@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Generator
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recmon.domain.calls import Call, CallKey, CallState, ServerId
+from recmon.domain.cdr import CdrRecord
 from recmon.domain.checks import Finding, Verdict
 from recmon.errors import (
     AuthenticationFailed,
@@ -25,6 +28,7 @@ from recmon.errors import (
     RecordingError,
     RecordingForbidden,
     RecordingMissing,
+    RequestRefused,
 )
 from recmon.protocol.http import HttpFlow, HttpRequest, HttpResponse, ReadMore
 from recmon.protocol.json import JsonValue
@@ -34,7 +38,7 @@ from recmon.vendors.aculab.files import StoredFile, name_fault, read_file_list
 from recmon.vendors.aculab.flows import AculabFlows
 from recmon.vendors.aculab.options import AculabOptions
 from recmon.vendors.aculab.web import WebServices, read_error
-from recmon.vendors.base import MediaHead
+from recmon.vendors.base import HistoryFlows, MediaHead
 
 KEY = "demo-access-key-0815"
 NAME = "/rest_api/recordings/2026/11/21/10_01_58_7c1e40aa93b2d658.5120.wav"
@@ -69,9 +73,9 @@ def run(flow: HttpFlow[Any], *answers: tuple[int, bytes]) -> tuple[Any, list[Htt
     requests: list[HttpRequest] = []
     waiting = list(answers)
     generator: Generator[HttpRequest | ReadMore, HttpResponse, Any] = flow
-    step = next(generator)
     status, body, seen = 0, b"", 0
     try:
+        step = next(generator)
         while True:
             if isinstance(step, HttpRequest):
                 requests.append(step)
@@ -286,6 +290,45 @@ def test_stored_files_are_asked_for_once() -> None:
 def test_any_value_is_a_list_or_none(value: JsonValue) -> None:
     for file in read_file_list(value) or ():
         assert file.created_at is None or file.created_at.tzinfo is UTC
+
+
+# Past calls, where nothing is pushed
+
+
+def test_an_account_that_tells_its_calls_is_not_asked_for_them() -> None:
+    options = replace(OPTIONS, hook_secret=SecretRef("env", "HOOK"))
+    assert ADAPTER.history_flows(options, "cloud", UTC, lambda ref: Secret(KEY)) is None
+    assert history().history_days == 30
+
+
+def test_days_touch_and_cover_everything() -> None:
+    begin = now() - timedelta(days=2, hours=3)
+    windows = list(history().windows(begin, now()))
+    assert [window.end for window in windows[1:]] == [window.begin for window in windows[:-1]]
+    assert (windows[0].end, windows[-1].begin) == (now(), begin)
+
+
+def test_calls_that_go_on_single_calls_and_marks_are_not_known() -> None:
+    with pytest.raises(RequestRefused):
+        run(history().ongoing_calls(now))
+    with pytest.raises(RecordingMissing):
+        run(history().call_details("1", now))
+    assert run(history().markers("1", now)) == ((), [])
+
+
+def test_recording_of_a_listed_call_is_its_file() -> None:
+    def call(**fields: str) -> Call:
+        return Call(CallKey(ServerId("cloud"), "1"), CallState.ENDED, cdr=CdrRecord(tuple(fields.items())))
+
+    assert ADAPTER.default_recording(OPTIONS, call(filename=NAME)) == f"path:{NAME}"
+    with pytest.raises(RecordingMissing, match="has told of no recording"):
+        ADAPTER.default_recording(OPTIONS, call())
+
+
+def history() -> HistoryFlows:
+    made = ADAPTER.history_flows(OPTIONS, "cloud", UTC, lambda ref: Secret(KEY))
+    assert made is not None
+    return made
 
 
 # Checks
