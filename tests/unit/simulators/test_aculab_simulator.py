@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cached import cache_in
 
 from recmon.domain.calls import CallState, RecordingRef, ServerId
 from recmon.domain.checks import CheckStep, Verdict
@@ -100,8 +101,11 @@ class Site:
         return made
 
     async def fetch(self, folder: Path, name: str = NAME) -> bytes:
-        downloads = DownloadService(lambda server: self.flows, folder, now)
-        async with self.services, downloads:
+        async with (
+            self.services,
+            cache_in(folder) as cache,
+            DownloadService(lambda server: self.flows, cache, now) as downloads,
+        ):
             path = await downloads.open(RecordingRef(CLOUD, f"path:{name}")).finished()
             return path.read_bytes()
 
