@@ -35,6 +35,7 @@ from recmon.services.hooks import HookedServer, HookService
 from recmon.services.imports import ImportService
 from recmon.services.listening import ListeningService
 from recmon.services.markers import MarkerService
+from recmon.services.members import MemberService
 from recmon.services.monitor import Monitor
 from recmon.services.notes import NoteService
 from recmon.services.places import RecordingPlaces
@@ -88,6 +89,7 @@ class Services:
     playlist: Playlist
     hooks: HookService
     transcripts: TranscriptService
+    members: MemberService
     settling: SettlingService
     places: RecordingPlaces
 
@@ -243,6 +245,7 @@ async def open_services(
             Playlist(playback),
             hooks,
             transcripts,
+            MemberService(settings),
             SettlingService(book, history, now),
             RecordingPlaces(settings, _options_types(), history, details, now),
         )

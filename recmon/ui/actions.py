@@ -62,6 +62,7 @@ ACTIONS = (
         help="Show or hide the legs of a transferred call",
     ),
     ActionSpec("newest", "&Newest calls", "&View", ("Ctrl+Home",), "arrow-up", help="Go to the newest calls"),
+    ActionSpec("members", "Watched num&bers…", "&View", ("Ctrl+Shift+N",), "eye", starts_section=True),
     ActionSpec("local_time", "&Local time", "&View/&Times", ("Ctrl+Shift+L",), "", "zone", True),
     ActionSpec("utc", "&UTC", "&View/&Times", ("Ctrl+Shift+U",), "", "zone", True),
     ActionSpec("theme_system", "As the &system", "&View/T&heme", (), "", "theme", True, needs_services=False),

@@ -259,6 +259,7 @@ class MainWindow(QMainWindow):
             "import_lists": lambda: self._import(is_archive=False),
             "legs": lambda: self._with_pane(lambda pane: pane.table.toggle_legs()),
             "listen": self._listen,
+            "members": self._show_members,
             "settle": self._settle,
             "play": self._play,
             "play_in_order": self._play_in_order,
@@ -383,6 +384,10 @@ class MainWindow(QMainWindow):
     def _choose_theme(self, choice: ThemeChoice) -> None:
         self._state.keep_text("theme", choice.value)
         self._theme.choose(choice)
+
+    def _show_members(self) -> None:
+        if self._workplace is not None:
+            self._workplace.show_members()
 
     def _show_about(self) -> None:
         box = QMessageBox(self)

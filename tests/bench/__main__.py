@@ -12,11 +12,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import codec, events, sound, start
+from tests.bench import codec, events, hooks, sound, start
 
 BENCHMARKS: Mapping[str, Callable[[], Mapping[str, float]]] = {
     "codec": codec.measure,
     "events": events.measure,
+    "hooks": hooks.measure,
     "start": start.measure,
     "sound": sound.measure,
 }

@@ -6,6 +6,7 @@ standard output answers the last.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import resource
@@ -62,7 +63,7 @@ class _Meter:
             self.latencies_ms.append((time.monotonic_ns() - int(stamp)) / 1e6)
 
     def on_change(self, change: CallBookChange) -> None:
-        self.ended += len(change.removed)
+        self.ended += sum(call.key.server != "pbx" for call in change.removed)
 
     def result(self) -> dict[str, float]:
         ordered = sorted(self.latencies_ms)
@@ -105,11 +106,16 @@ def main() -> None:
         threading.Thread(target=_obey, args=(meter, asyncio.get_running_loop()), daemon=True).start()
 
     MainWindow.attach = attached  # type: ignore[method-assign]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--hooks-port", type=int, default=0, help="also receive web hooks there")
+    options = parser.parse_args()
     ports = json.loads(sys.stdin.readline())
     with tempfile.TemporaryDirectory(prefix="recmon-bench-") as name:
         settings = Path(name, "settings.toml")
         settings.write_text(
-            "version = 1\n" + "".join(_server(index, port) for index, port in enumerate(ports))
+            "version = 1\n"
+            + "".join(_server(index, port) for index, port in enumerate(ports))
+            + (_caller(options.hooks_port) if options.hooks_port else "")
         )
 
         def open_all() -> AbstractAsyncContextManager[Services]:
@@ -121,6 +127,11 @@ def main() -> None:
 def _server(index: int, port: int) -> str:
     table = f'[[servers]]\nname = "s{index:03}"\nvendor = "verba"\n'
     return f'{table}[servers.events]\nhost = "127.0.0.1"\nport = {port}\n'
+
+
+def _caller(port: int) -> str:
+    table = '[[servers]]\nname = "pbx"\nvendor = "telephony"\nadapter = "generic"\n'
+    return f'{table}hook_secret = "env:BENCH_HOOK_SECRET"\n[listener]\nport = {port}\n'
 
 
 def _obey(meter: _Meter, loop: asyncio.AbstractEventLoop) -> None:

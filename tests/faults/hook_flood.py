@@ -28,7 +28,14 @@ async def send(options: argparse.Namespace, client: int, told: dict[str, object]
         kind = ("start", "end")[number % 2]
         call_id = f"{client}-{(number + 1) // 2}"
         facts = {"k": kind, "id": call_id, "dir": "in", "from": f"+1555{client:04}{number:06}", "to": "204"}
-        body = json.dumps([facts]).encode()
+        generic = {
+            "event": kind,
+            "direction": "in",
+            "callId": call_id,
+            "srcPhone": facts["from"],
+            "dstPhone": "204",
+        }
+        body = json.dumps({"event": generic} if options.generic else [facts]).encode()
         head = f"POST {options.path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         begun = time.monotonic()
         writer.write(head.encode() + body)
@@ -54,6 +61,7 @@ async def main() -> None:
         "--rate", type=float, default=0.0, help="requests a second in all; 0: as fast as it goes"
     )
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--generic", action="store_true", help="in the form of the generic telephony adapter")
     options = parser.parse_args()
     told: dict[str, object] = {"latencies_ms": [], "statuses": {}}
     begun = time.monotonic()

@@ -16,15 +16,28 @@ from PySide6.QtWidgets import QApplication, QDialog, QLabel, QListView, QPushBut
 from pytestqt.qtbot import QtBot
 from window_services import NOW, KnownTranscripts, OfferedHooks, past_call
 
-from recmon.domain.calls import CallState, RecordingRef, RecordingStage, ServerId, ToldRecording
-from recmon.domain.events import CallFacts
+from recmon.domain.callbook import CallBook
+from recmon.domain.calls import (
+    CallState,
+    Direction,
+    Party,
+    RecordingRef,
+    RecordingStage,
+    ServerId,
+    ToldRecording,
+)
+from recmon.domain.events import CallFacts, CallStarted
+from recmon.domain.members import Member
 from recmon.domain.transcripts import Phrase, Side
 from recmon.domain.unattached import UnattachedRecording
 from recmon.errors import PortTaken
 from recmon.services.hook_counts import HookCounts
 from recmon.services.hooks import HookTest
+from recmon.services.members import MemberService
 from recmon.services.statuses import LinkState, ServerStatus
+from recmon.settings.model import SecretRef, ServerSettings, Settings
 from recmon.ui import text as words
+from recmon.ui.dialogs.members_dialog import MembersDialog
 from recmon.ui.dialogs.unattached_dialog import UnattachedDialog
 from recmon.ui.models.transcript_feed import TranscriptFeed
 from recmon.ui.notifier import Notice, Notifier
@@ -32,7 +45,10 @@ from recmon.ui.panes.details_rows import RecordingFacts, call_section, recording
 from recmon.ui.panes.hook_actions import HookActions
 from recmon.ui.panes.server_panel import ServerPanel
 from recmon.ui.panes.server_rows import Mark, ServerRow, server_line
+from recmon.ui.state import WindowState
 from recmon.ui.tasks import UiTasks
+from recmon.ui.watched_numbers import WatchedNumbers
+from recmon.vendors.telephony.options import TelephonyOptions
 
 PBX = ServerId("pbx")
 STATUS = ServerStatus(
@@ -292,3 +308,57 @@ def test_the_words_of_the_shown_call_follow_as_they_are_told(run: Callable[..., 
 
     run(scenario())
     assert all(phrase.text != "other" for phrases in seen for phrase in phrases)
+
+
+def members() -> MemberService:
+    listed = (Member("204", "Anna Kovacs"), Member("+1 555 0100 999", watched=False))
+    options = TelephonyOptions("generic", SecretRef("env", "X"), members=listed)
+    return MemberService(Settings((ServerSettings(PBX, "telephony", options),)))
+
+
+def ringing(number: str, callee: str, direction: Direction = Direction.INCOMING) -> CallStarted:
+    facts = CallFacts(number, CallState.RINGING, direction, Party("+15550100111"), Party(callee))
+    return CallStarted(facts, NOW)
+
+
+def test_calls_of_watched_numbers_are_announced_and_the_choice_is_kept(state: WindowState) -> None:
+    told: list[str] = []
+    notifier = Notifier()
+    notifier.shown.connect(lambda notice: told.append(notice.text))
+    book = CallBook()
+    watched = WatchedNumbers(book, members(), notifier, state)
+    book.apply(PBX, [ringing("1", "204")])
+    book.apply(PBX, [ringing("1", "204")])
+    assert told == ["+15550100111 calls Anna Kovacs (204)."]
+    book.apply(PBX, [ringing("2", "2040"), ringing("3", "15550100999")])
+    book.apply(ServerId("other"), [ringing("4", "204")])
+    assert len(told) == 1
+    watched.choose({"pbx/+1 555 0100 999": True, "pbx/204": False})
+    book.apply(PBX, [ringing("5", "15550100999"), ringing("6", "204")])
+    assert told[1:] == ["+15550100111 calls +1 555 0100 999."]
+    watched.stop()
+    watched = WatchedNumbers(book, members(), notifier, state)
+    book.apply(PBX, [ringing("7", "204")])
+    assert len(told) == 2
+    watched.choose({"pbx/204": True})
+    book.apply(PBX, [ringing("8", "204", Direction.UNKNOWN)])
+    assert told[2].startswith("A call of Anna Kovacs (204)")
+    watched.stop()
+
+
+def test_the_table_of_members_lets_them_be_watched(qtbot: QtBot) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    dialog = MembersDialog(members().entries(), window)
+    dialog.show()
+    rows = dialog.findChild(QTreeWidget)
+    assert rows is not None
+    item = rows.topLevelItem(1)
+    assert item is not None
+    with qtbot.waitSignal(dialog.watched_changed) as changed:
+        item.setCheckState(0, Qt.CheckState.Checked)
+    assert changed.args[1] is True
+    dialog.close()
+    empty = MembersDialog((), window)
+    assert not empty.findChildren(QTreeWidget)[0].isVisibleTo(empty)
+    empty.close()

@@ -34,12 +34,14 @@ from recmon.services.hooks import HookTest
 from recmon.services.imports import ImportProgress
 from recmon.services.listening import live_sound
 from recmon.services.markers import CallMarker
+from recmon.services.members import MemberService
 from recmon.services.playback import HeardSpan, PlaybackState, PlaybackStatus
 from recmon.services.playlist import Playlist
 from recmon.services.saving import Naming, SaveFailure, SaveProgress
 from recmon.services.statuses import Gap, LinkState, ServerStatus
 from recmon.services.synchronisation import SyncStatus
 from recmon.services.transcripts import TranscriptChange
+from recmon.settings.model import Settings
 
 NOW = datetime(2026, 11, 21, 9, 42, 0, tzinfo=UTC)
 EAST, WEST = ServerId("east"), ServerId("west")
@@ -556,6 +558,7 @@ class WindowServices:
     imports: SteppedImports = field(default_factory=SteppedImports)
     transcripts: KnownTranscripts = field(default_factory=KnownTranscripts)
     hooks: OfferedHooks = field(default_factory=OfferedHooks)
+    members: MemberService = field(default_factory=lambda: MemberService(Settings()))
     listening: OfferedListening = field(init=False)
     playlist: Playlist = field(init=False)
     settling: GivenUp = field(init=False)

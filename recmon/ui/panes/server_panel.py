@@ -100,7 +100,7 @@ class ServerPanel(QFrame):
             "Next try": next_try(status, now).removeprefix("next try ") if status.retry_at else words.NONE,
         }
         if hooks:
-            values = {name: values[name] for name in ("State", "Since", "Next try")} | hook_values(status)
+            values = {name: values[name] for name in ("State", "Since")} | hook_values(status)
         for name, label in self._values.items():
             self._names[name].setVisible(name in values)
             label.setVisible(name in values)

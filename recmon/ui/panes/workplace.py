@@ -17,6 +17,7 @@ from recmon.publisher import Subscription
 from recmon.services.statuses import Gap
 from recmon.ui import text
 from recmon.ui.actions import Actions
+from recmon.ui.dialogs.members_dialog import MembersDialog
 from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.models.transcript_feed import TranscriptFeed
@@ -37,6 +38,7 @@ from recmon.ui.state import WindowState
 from recmon.ui.tasks import UiTasks
 from recmon.ui.text import Zone
 from recmon.ui.theme import Theme
+from recmon.ui.watched_numbers import WatchedNumbers
 
 NARROW_PX = 1_000
 """Below this width the details stand under the table."""
@@ -114,6 +116,7 @@ class Workplace(QWidget):
             leg_of=services.details.leg_of,
             marks=self._marks,
         )
+        self._watched = WatchedNumbers(services.book, services.members, notifier, state)
         self._transcript = TranscriptFeed(services.transcripts, tasks)
         self._notes = NotesPanel(services.notes, tasks, notifier, theme)
         self.details = DetailsPane(
@@ -246,6 +249,12 @@ class Workplace(QWidget):
         """Ask where to save the recordings of the selected calls."""
         self.saving.ask(self.pane.table.calls_selected())
 
+    def show_members(self) -> None:
+        """Show the numbers of telephone systems, and let the user choose which of them to watch."""
+        dialog = MembersDialog(self._services.members.entries(), self.window())
+        dialog.watched_changed.connect(lambda key, is_watched: self._watched.choose({key: is_watched}))
+        dialog.open()
+
     def tell_problems(self) -> None:
         """Tell what the history met before anyone could be told, such as a damaged database."""
         for problem in self._services.history.problems:
@@ -270,6 +279,7 @@ class Workplace(QWidget):
         self.past.stop()
         self._recordings.stop()
         self._transcript.stop()
+        self._watched.stop()
         self._marks.stop()
         for part in (self.details, self.player, self.servers, self.playing, self._player_actions):
             if part is not None:
