@@ -2,54 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recmon.audio.stream import ENDLESS_SIZE, READ_DEADLINE_S, GrowingFile, GrowingView
+from recmon.audio.layouts import (
+    OPEN_END,
+    Blocks,
+    SampleLayout,
+    bare_layout,
+    blocks_of,
+    check_playable,
+    claimed_frames,
+    sample_layout,
+)
+from recmon.audio.library import load_soundfile
+from recmon.audio.stream import READ_DEADLINE_S, GrowingFile, GrowingView
 from recmon.domain.media import MediaKind, WavHead, read_wav_head, sniff
-from recmon.domain.recordings import AudioInfo
+from recmon.domain.recordings import AudioInfo, BareSound
 from recmon.errors import RecmonError, RecordingDamaged, UnsupportedAudio
 
 Samples = NDArray[np.float32]
 """Sound as an array of shape (frames, channels), values from -1 to 1."""
 
-OPEN_END = ENDLESS_SIZE
-"""Bytes of sound assumed where nobody tells the end."""
-
 HEAD_STEP = 4096
-LOWEST_RATE, HIGHEST_RATE = 1_000, 384_000
-MOST_CHANNELS = 64
+
+LEAD_BLOCKS = 8
+"""What a block of compressed sound decodes to depends on a few before it."""
 
 
 class ReadingAborted(Exception):
     """The reader was called off by `Decoder.abort`; nothing is wrong with the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class SampleLayout:
-    """Where and how the samples lie in a WAV file that stores each one with the same number of bytes.
-
-    Attributes:
-        subtype: the encoding by libsndfile's name.
-        is_big_endian: order of the bytes of a sample.
-        channels: samples per frame.
-        sample_rate: frames per second.
-        frame_size: bytes of a frame.
-        begin: position of the first frame in the file.
-        end: position behind the last frame as far as the header tells it; the file can end before.
-    """
-
-    subtype: str
-    is_big_endian: bool
-    channels: int
-    sample_rate: int
-    frame_size: int
-    begin: int
-    end: int
 
 
 class _SoundReader(Protocol):
@@ -66,16 +50,26 @@ class _SoundReader(Protocol):
 
 
 class Decoder:
-    """Decodes one file. `abort` and the properties may be used from any thread, all else from one thread."""
+    """Decodes one file. `abort` and the properties may be used from any thread, all else from one thread.
 
-    def __init__(self, file: GrowingFile) -> None:
+    Args:
+        file: may still grow.
+        bare: what the file is made of, where it has no head that tells it and the listener knows.
+    """
+
+    def __init__(self, file: GrowingFile, bare: BareSound | None = None) -> None:
         self._file = file
+        self._bare = bare
         # Keeps the file open between the views of single attempts.
         self._hold = file.view()
         self._view: GrowingView | None = None
         self._sound: _SoundReader | None = None
         self._layout: SampleLayout | None = None
+        self._wav: WavHead | None = None
+        self._blocks: Blocks | None = None
         self._info: AudioInfo | None = None
+        # Frames there are in a compressed file that was cut, once that is known.
+        self._there: int | None = None
         self._position = 0
         self._is_aborted = False
 
@@ -102,7 +96,7 @@ class Decoder:
         if self._info is None:
             return None
         if self._layout is None:
-            return self._info.length_s
+            return self._info.length_s if self._there is None else self._there / self._info.sample_rate
         size = self._known_size(self._layout)
         return None if size is None else size // self._layout.frame_size / self._layout.sample_rate
 
@@ -125,14 +119,24 @@ class Decoder:
             RecmonError: why the file could not be read on, as `GrowingFile.read_at`.
             ReadingAborted: after `abort`.
         """
-        kind, wav = self._identify()
-        if wav is not None:
-            _check_playable(wav.sample_rate, wav.channels)
-            self._layout = _sample_layout(wav)
+        if self._bare is not None:
+            self._layout = bare_layout(self._bare)
+            codec = self._bare.codec.value
+        else:
+            codec = self._look_at_head()
         if self._layout is not None:
             self._check_has_sound(self._layout)
-        self._open_sound(wav.codec if wav is not None else kind.value)
+        self._open_sound(codec)
         return self.info
+
+    def _look_at_head(self) -> str:
+        """Find out what the file is; return its codec's name, or its form's where the codec is unknown."""
+        kind, wav = self._identify()
+        if wav is None:
+            return kind.value
+        check_playable(wav.sample_rate, wav.channels)
+        self._wav, self._layout, self._blocks = wav, sample_layout(wav), blocks_of(wav)
+        return wav.codec
 
     def read(self, frames: int) -> Samples:
         """Return the next frames: as many as wanted, fewer only before the end, none at the end.
@@ -152,12 +156,15 @@ class Decoder:
             block: Samples = sound.read(frames, dtype="float32", always_2d=True)
         except (RuntimeError, OSError) as error:
             self._raise_interruption(view)
-            if self._file.is_endless and self._file.is_finished and view.tell() >= self._file.received:
-                # What goes on ends anywhere, mostly in the middle of a frame.
+            if self._file.is_finished and view.tell() >= view.available():
+                # What goes on, and what was cut, ends anywhere, mostly in the middle of a frame.
+                self._there = self._position
                 return np.zeros((0, self.info.channels), np.float32)
             raise UnsupportedAudio(f"{self.info.codec}: the sound is damaged here") from error
         if len(block) == 0:
             self._raise_interruption(view)
+            if frames and self._position < (self.info.frames or 0):
+                self._there = self._position
         elif self._is_aborted:
             # The library must not take the end of this read for the file's end.
             self._close_sound()
@@ -205,6 +212,11 @@ class Decoder:
             kind = sniff(head, is_complete=not chunk)
             if kind is None:
                 continue
+            if kind is MediaKind.RAW:
+                raise UnsupportedAudio(
+                    "nothing in the file tells what it is; bare telephone sound has to be played as A-law or "
+                    "as µ-law by choice"
+                )
             if not kind.is_recording:
                 raise UnsupportedAudio(f"this is no recording ({kind.value})")
             if kind is not MediaKind.WAV:
@@ -228,7 +240,7 @@ class Decoder:
     def _open_sound(self, codec: str) -> None:
         soundfile = load_soundfile()
         layout = self._layout
-        view = self._file.view() if layout is None else self._file.view(layout.begin, layout.end)
+        view = self._view_of_sound()
         self._view = view
         if self._is_aborted:
             view.abort()
@@ -258,15 +270,34 @@ class Decoder:
         sound.seekable = lambda: False
         self._sound = sound
         if layout is None:
-            _check_playable(sound.samplerate, sound.channels)
-            codec = _CODECS_BY_SUBTYPE.get(sound.subtype, codec)
+            check_playable(sound.samplerate, sound.channels)
+            if codec != MediaKind.FLAC.value:
+                codec = _CODECS_BY_SUBTYPE.get(sound.subtype, codec)
             # Of a file without an end the library can only guess.
             frames = None if self._file.is_endless else sound.frames
+            if self._info is not None:
+                # Opened anew in its middle, to go on there.
+                return
+            if frames is not None and self._wav is not None and self._file.expected is not None:
+                claimed = claimed_frames(self._wav, frames, self._file.expected)
+                if claimed > frames:
+                    self._there, frames = frames, claimed
             self._info = AudioInfo(codec, sound.samplerate, sound.channels, frames)
         else:
             told = layout.end - layout.begin if layout.end < OPEN_END else self._known_size(layout)
             frames = None if told is None else told // layout.frame_size
             self._info = AudioInfo(codec, layout.sample_rate, layout.channels, frames)
+
+    def _view_of_sound(self) -> GrowingView:
+        layout, blocks = self._layout, self._blocks
+        if layout is not None:
+            return self._file.view(layout.begin, layout.end)
+        if blocks is None:
+            return self._file.view()
+        # What cannot be sought in is read as if it began a little before the place: the head, and then the
+        # blocks from there on.
+        first = max(0, self._position // blocks.frames - LEAD_BLOCKS)
+        return self._file.view(head=blocks.begin, skipped=first * blocks.size)
 
     def _known_size(self, layout: SampleLayout) -> int | None:
         whole = self._file.expected
@@ -275,6 +306,9 @@ class Decoder:
         return max(0, min(layout.end, whole) - layout.begin)
 
     def _seek_sound(self) -> None:
+        if self._blocks is not None:
+            self._lead_in(self._blocks)
+            return
         if self._sound is None or self._view is None:
             return
         try:
@@ -285,6 +319,16 @@ class Decoder:
                 self._close_sound()
                 return
             raise UnsupportedAudio(f"{self.info.codec}: this place cannot be found") from error
+
+    def _lead_in(self, blocks: Blocks) -> None:
+        """Begin anew before the position, and decode up to it."""
+        self._close_sound()
+        self._open_sound(self.info.codec)
+        first = max(0, self._position // blocks.frames - LEAD_BLOCKS)
+        if self._sound is not None and self._view is not None:
+            self._sound.read(self._position - first * blocks.frames, dtype="float32", always_2d=True)
+            if self._view.error is not None or self._is_aborted:
+                self._close_sound()
 
     def _close_sound(self) -> None:
         if self._sound is not None:
@@ -310,56 +354,16 @@ _CODECS_BY_SUBTYPE = {
     "OPUS": "Opus",
     "MPEG_LAYER_III": "MP3",
     "MPEG_LAYER_II": "MPEG audio",
+    "ALAW": "A-law",
+    "ULAW": "µ-law",
+    "PCM_S8": "PCM",
+    "PCM_U8": "PCM",
+    "PCM_16": "PCM",
+    "PCM_24": "PCM",
+    "PCM_32": "PCM",
+    "FLOAT": "PCM (float)",
+    "DOUBLE": "PCM (float)",
+    "GSM610": "GSM 6.10",
+    "IMA_ADPCM": "IMA ADPCM",
+    "MS_ADPCM": "MS ADPCM",
 }
-_PCM_BY_WIDTH = {1: "PCM_U8", 2: "PCM_16", 3: "PCM_24", 4: "PCM_32"}
-_FLOAT_BY_WIDTH = {4: "FLOAT", 8: "DOUBLE"}
-_ALAW, _MULAW, _PCM, _FLOAT = 0x0006, 0x0007, 0x0001, 0x0003
-
-
-def _sample_layout(wav: WavHead) -> SampleLayout | None:
-    width = _sample_width(wav)
-    subtype = {
-        _PCM: _PCM_BY_WIDTH.get(width),
-        _FLOAT: _FLOAT_BY_WIDTH.get(width),
-        _ALAW: "ALAW",
-        _MULAW: "ULAW",
-    }.get(wav.format_tag)
-    if subtype is None:
-        return None
-    frame_size = width * wav.channels
-    begin = wav.data_offset
-    end = OPEN_END if wav.data_size is None else begin + wav.data_size // frame_size * frame_size
-    return SampleLayout(
-        subtype, wav.container == "RIFX", wav.channels, wav.sample_rate, frame_size, begin, end
-    )
-
-
-def _sample_width(wav: WavHead) -> int:
-    if wav.format_tag in (_ALAW, _MULAW):
-        return 1
-    by_bits = (wav.bits_per_sample + 7) // 8
-    by_block, remainder = divmod(wav.block_align, wav.channels)
-    # 20 or 24 bits may lie in 4 bytes each, left-aligned; a block smaller than its bits is a lie.
-    return by_block if remainder == 0 and by_block > by_bits else by_bits
-
-
-def _check_playable(sample_rate: int, channels: int) -> None:
-    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
-        raise UnsupportedAudio(f"sound with {sample_rate} samples per second cannot be played here")
-    if channels > MOST_CHANNELS:
-        raise UnsupportedAudio(f"sound with {channels} channels cannot be played here")
-
-
-def load_soundfile() -> ModuleType:
-    """Return the library that reads and writes sound.
-
-    Raises:
-        UnsupportedAudio: it cannot be loaded.
-    """
-    try:
-        # Imported with the first recording: takes too long for the start, and brings its own C library.
-        import soundfile
-    except (ImportError, OSError) as error:
-        raise UnsupportedAudio("the library that decodes sound (libsndfile) cannot be loaded") from error
-    module: ModuleType = soundfile
-    return module

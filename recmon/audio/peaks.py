@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recmon.audio.decoder import Decoder, ReadingAborted, SampleLayout
+from recmon.audio.decoder import Decoder, ReadingAborted
+from recmon.audio.layouts import SampleLayout
 from recmon.audio.stream import READ_DEADLINE_S, GrowingFile
-from recmon.domain.recordings import Waveform
+from recmon.domain.recordings import BareSound, Waveform
 from recmon.errors import RecmonError
 
 MOST_BINS = 2000
@@ -44,15 +45,18 @@ class PeakReader:
     Args:
         file: may still grow.
         publish: told the overview in this thread, at most ten times a second and at the end.
+        bare: see `Decoder`.
 
     Attributes:
         peaks: in all resolutions, as far as they are known; None before the header was read.
     """
 
-    def __init__(self, file: GrowingFile, publish: Callable[[Waveform], None]) -> None:
+    def __init__(
+        self, file: GrowingFile, publish: Callable[[Waveform], None], bare: BareSound | None = None
+    ) -> None:
         self.peaks: Peaks | None = None
         self._file = file
-        self._decoder = Decoder(file)
+        self._decoder = Decoder(file, bare)
         self._publish = publish
         self._is_aborted = False
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from recmon.audio.output import Output
 from recmon.audio.plan import Plan, Sound
 from recmon.audio.stream import GrowingFile
-from recmon.domain.recordings import AudioInfo
+from recmon.domain.recordings import AudioInfo, BareSound
 from recmon.errors import OutputFailed, RecmonError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class OpenCommand:
     ticket: int
     file: GrowingFile
     start_s: float
+    bare: BareSound | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,9 @@ class Player:
         """Load the sound libraries and get the device ready, so that the next play need not wait for them."""
         self._post(PrepareCommand())
 
-    def open(self, ticket: int, file: GrowingFile, start_s: float) -> None:
-        """Play a file from a place on; what played before ends."""
-        self._post(OpenCommand(ticket, file, start_s))
+    def open(self, ticket: int, file: GrowingFile, start_s: float, bare: BareSound | None = None) -> None:
+        """Play a file from a place on, see `Decoder` for `bare`; what played before ends."""
+        self._post(OpenCommand(ticket, file, start_s, bare))
 
     def seek(self, position_s: float) -> None:
         """Go on at another place."""

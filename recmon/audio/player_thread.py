@@ -169,7 +169,7 @@ class PlayerThread:
         self._failure = None
         self._state.sought_s = None
         self._buffer.forget_start()
-        self._state.decoder = Decoder(command.file)
+        self._state.decoder = Decoder(command.file, command.bare)
         self._stage = _Stage.OPENING
 
     def _seek(self, position_s: float) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recmon.audio.decoder import Decoder, ReadingAborted
 from recmon.audio.stream import GrowingFile
 from recmon.domain.mixing import SideLevel
+from recmon.domain.recordings import BareSound
 from recmon.domain.speech import Span, SpeechMap, speech_map
 from recmon.errors import RecmonError
 
@@ -43,12 +44,16 @@ class SpeechReader:
     Args:
         file: may still grow.
         publish: told the map and both sides' levels in this thread, now and then and at the end.
+        bare: see `Decoder`.
     """
 
     def __init__(
-        self, file: GrowingFile, publish: Callable[[SpeechMap, tuple[SideLevel, ...]], None]
+        self,
+        file: GrowingFile,
+        publish: Callable[[SpeechMap, tuple[SideLevel, ...]], None],
+        bare: BareSound | None = None,
     ) -> None:
-        self._decoder = Decoder(file)
+        self._decoder = Decoder(file, bare)
         self._publish = publish
         self._is_aborted = False
 

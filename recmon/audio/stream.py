@@ -22,6 +22,9 @@ ENDLESS_SIZE = 1 << 40
 TAG_SIZE = 64 * 1024
 """Decoders look for a tag so far before the end of a file."""
 
+LAST_TAG_SIZE = 160
+"""ID3v1 and the foot of an APE tag: what a decoder of MP3 looks for right at the end."""
+
 READ_DEADLINE_S = 90.0
 """A decoder waits this long for its next bytes; longer than a download may stall before it gives up."""
 
@@ -276,11 +279,18 @@ class GrowingFile:
         with self._changed:
             self._changed.notify_all()
 
-    def view(self, start: int = 0, end: int | None = None) -> GrowingView:
-        """Return a seekable view of the file, or of a part of it; to be closed after use."""
+    def view(self, start: int = 0, end: int | None = None, *, head: int = 0, skipped: int = 0) -> GrowingView:
+        """Return a seekable view of the file, or of a part of it; to be closed after use.
+
+        Args:
+            start: where it begins.
+            end: where it ends, at the latest.
+            head: behind so many bytes
+            skipped: so many are left out.
+        """
         with self._changed:
             self._views += 1
-        return GrowingView(self, start, end, self._release_view)
+        return GrowingView(self, start, end, self._release_view, head, skipped)
 
     def _release_view(self) -> None:
         with self._changed:
@@ -316,10 +326,20 @@ class GrowingView:
     exception on: they end early, and `error` tells why.
     """
 
-    def __init__(self, file: GrowingFile, start: int, end: int | None, release: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        file: GrowingFile,
+        start: int,
+        end: int | None,
+        release: Callable[[], None],
+        head: int = 0,
+        skipped: int = 0,
+    ) -> None:
         self._file = file
         self._start = start
         self._end = end
+        self._head = head
+        self._skipped = skipped
         self._release: Callable[[], None] | None = release
         self._position = 0
         self._is_aborted = False
@@ -358,12 +378,12 @@ class GrowingView:
             return None if self._end is None else self._end - self._start
         if self._end is not None:
             whole = min(whole, self._end)
-        return max(0, whole - self._start)
+        return max(0, whole - self._start - self._skipped)
 
     def available(self) -> int:
         """Return how many bytes of this view are there, counted from its beginning."""
         end = self._file.received if self._end is None else min(self._end, self._file.received)
-        return max(0, end - self._start)
+        return max(0, end - self._start - self._skipped)
 
     def seekable(self) -> bool:
         """Return True: some readers ask."""
@@ -403,6 +423,17 @@ class GrowingView:
         buffer[: len(data)] = data
         return len(data)
 
+    def _is_tag_ahead(self, place: int) -> bool:
+        """Tell whether a decoder looks for a tag at the end of a file of which only the beginning is there.
+
+        There may be one, but nobody needs it to play, and waiting for it would mean waiting for the whole
+        file. Sound is never asked for so far ahead: not even a jump leads into the last few bytes.
+        """
+        whole = self._file.expected
+        if whole is None or self._file.is_finished:
+            return False
+        return place >= whole - LAST_TAG_SIZE and self._file.received < whole - TAG_SIZE
+
     def _wait_for_more(self) -> bool:
         try:
             more = self._file.read_at(self._file.received, 1, READ_DEADLINE_S, lambda: self._is_aborted)
@@ -421,6 +452,15 @@ class GrowingView:
         if self.error is not None:
             return b""
         place = self._start + self._position
+        if self._skipped and self._position < self._head:
+            left = self._head - self._position
+            wanted = left if wanted is None else min(wanted, left)
+        else:
+            place += self._skipped
+        if self._is_tag_ahead(place):
+            nothing = bytes(LAST_TAG_SIZE if wanted is None else min(wanted, LAST_TAG_SIZE))
+            self._position += len(nothing)
+            return nothing
         if self._file.is_endless and place >= ENDLESS_SIZE - TAG_SIZE:
             # Where a tag would be if the file had an end: there is none.
             nothing = bytes(max(0, min(ENDLESS_SIZE - place, TAG_SIZE if wanted is None else wanted)))
@@ -428,7 +468,7 @@ class GrowingView:
             return nothing
         try:
             chunk = self._file.read_at(
-                self._start + self._position,
+                place,
                 wanted if wanted is not None else 1 << 16,
                 READ_DEADLINE_S,
                 lambda: self._is_aborted,

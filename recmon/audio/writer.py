@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from recmon.audio.decoder import Decoder, load_soundfile
+from recmon.audio.decoder import Decoder
+from recmon.audio.library import load_soundfile
 from recmon.audio.stream import GrowingFile
 from recmon.domain.recordings import SoundFormat
 from recmon.errors import StoreError, UnsupportedAudio

@@ -41,6 +41,9 @@ class MediaKind(Enum):
     OGG = "Ogg"
     MP3 = "MP3"
     FLAC = "FLAC"
+    AIFF = "AIFF"
+    AU = "AU"
+    AMR = "AMR"
     JSON = "JSON"
     MARKUP = "XML or HTML"
     EMPTY = "empty"
@@ -64,6 +67,9 @@ _EXTENSIONS = {
     MediaKind.OGG: ".ogg",
     MediaKind.MP3: ".mp3",
     MediaKind.FLAC: ".flac",
+    MediaKind.AIFF: ".aiff",
+    MediaKind.AU: ".au",
+    MediaKind.AMR: ".amr",
     MediaKind.JSON: ".json",
     MediaKind.MARKUP: ".html",
     MediaKind.EMPTY: "",
@@ -76,6 +82,8 @@ _SIGNATURES = (
     (b"OggS", MediaKind.OGG),
     (b"fLaC", MediaKind.FLAC),
     (b"ID3", MediaKind.MP3),
+    (b".snd", MediaKind.AU),
+    (b"#!AMR", MediaKind.AMR),
 )
 
 _WAV_CONTAINERS = (b"RIFF", b"RIFX", b"RF64")
@@ -99,6 +107,8 @@ def sniff(head: bytes, *, is_complete: bool = False) -> MediaKind | None:
         return MediaKind.EMPTY
     if head[:4] in _WAV_CONTAINERS and head[8:12] == b"WAVE":
         return MediaKind.WAV
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return MediaKind.AIFF
     if head[4:8] == b"ftyp":
         return MediaKind.MP4
     for signature, kind in _SIGNATURES:

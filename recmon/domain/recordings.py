@@ -53,6 +53,28 @@ class SoundFormat(Enum):
         return f".{self.value}"
 
 
+class BareCodec(Enum):
+    """What sound without a head can be made of; nothing in such a file tells."""
+
+    ALAW = "A-law"
+    MULAW = "µ-law"
+
+
+@dataclass(frozen=True, slots=True)
+class BareSound:
+    """What the listener says of a file that has no head.
+
+    Attributes:
+        codec: what its bytes are, one a sample.
+        channels: interleaved samples of one moment.
+        sample_rate: samples per second and channel.
+    """
+
+    codec: BareCodec
+    channels: int = 1
+    sample_rate: int = 8000
+
+
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
     """Facts about a recording's sound.
@@ -61,7 +83,7 @@ class AudioInfo:
         codec: name for people, such as "A-law".
         sample_rate: samples per second and channel.
         channels: number of channels, one party each where there are two.
-        frames: samples per channel; None while the file's end is unknown.
+        frames: samples per channel, as the file claims; None while its end is unknown.
     """
 
     codec: str

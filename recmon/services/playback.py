@@ -21,7 +21,7 @@ from recmon.audio.player import Player, PlayerEvent, PlayerReport
 from recmon.audio.stream import GrowingFile
 from recmon.domain.calls import RecordingRef
 from recmon.domain.mixing import FASTEST, SLOWEST, Mix, SideLevel, evened, gains
-from recmon.domain.recordings import AudioInfo, Waveform
+from recmon.domain.recordings import AudioInfo, BareCodec, BareSound, Waveform
 from recmon.domain.speech import Span, SpeechMap
 from recmon.errors import AudioError, RecmonError
 from recmon.publisher import Publisher, Subscription
@@ -29,7 +29,16 @@ from recmon.services.downloads import DownloadService
 from recmon.services.playing import HeardSpan, PlaybackState, PlaybackStatus
 from recmon.services.survey import Survey
 
-__all__ = ["AudioInfo", "HeardSpan", "PlaybackService", "PlaybackState", "PlaybackStatus", "Waveform"]
+__all__ = [
+    "AudioInfo",
+    "BareCodec",
+    "BareSound",
+    "HeardSpan",
+    "PlaybackService",
+    "PlaybackState",
+    "PlaybackStatus",
+    "Waveform",
+]
 
 TICK_S = 0.1
 CLOSE_DEADLINE_S = 1.0
@@ -75,6 +84,7 @@ class PlaybackService:
         self._requested_at: float | None = None
         self._settled: asyncio.Future[None] | None = None
         self._file: GrowingFile | None = None
+        self._bare: BareSound | None = None
         self._arrivals: Subscription | None = None
         self._arrival_told_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -125,6 +135,7 @@ class PlaybackService:
         start_s: float = 0.0,
         *,
         opening: Callable[[], Awaitable[GrowingFile]] | None = None,
+        bare: BareSound | None = None,
     ) -> None:
         """Play a recording; return when its sound is on its way, or it is clear that it cannot be played.
 
@@ -134,6 +145,7 @@ class PlaybackService:
             source: a recording on a server, or a file.
             start_s: where to begin, in seconds.
             opening: gets the file where the source is neither fetched nor on this computer.
+            bare: what the recording is made of, where it does not tell and the listener chose.
         """
         self._leave()
         ticket = self._ticket
@@ -144,10 +156,10 @@ class PlaybackService:
             file = await (self._open(source) if opening is None else opening())
             if ticket != self._ticket:
                 return
-            self._file = file
+            self._file, self._bare = file, bare
             self._arrivals = file.progressed.subscribe(self._on_arrival)
             self._settled = asyncio.get_running_loop().create_future()
-            self._player.open(ticket, file, self._status.position_s)
+            self._player.open(ticket, file, self._status.position_s, bare)
             await self._settled
         except RecmonError as error:
             if ticket == self._ticket:
@@ -411,7 +423,7 @@ class PlaybackService:
         # What has no end has no overview.
         if self._file is None or self._file.is_endless:
             return
-        self._survey = Survey(self._file, self._call_soon, self._on_waveform, self._on_speech)
+        self._survey = Survey(self._file, self._call_soon, self._on_waveform, self._on_speech, self._bare)
         self._threads = [*self._survey.threads, *(known for known in self._threads if known.is_alive())]
 
     def _call_soon(self, function: Callable[..., None], *arguments: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from recmon.audio.stream import GrowingFile
 from recmon.domain.mixing import SideLevel
-from recmon.domain.recordings import Waveform
+from recmon.domain.recordings import BareSound, Waveform
 from recmon.domain.speech import SpeechMap
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Survey:
         call_soon: calls a function in the event loop's thread, from any thread.
         on_waveform: told the overview as it grows.
         on_speech: told who speaks when, and how loud both sides are.
+        bare: what the file is made of, where the listener chose that.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Survey:
         call_soon: Callable[..., None],
         on_waveform: Callable[[Waveform], None],
         on_speech: Callable[[SpeechMap, tuple[SideLevel, ...]], None],
+        bare: BareSound | None = None,
     ) -> None:
         # With numpy, which by now was loaded by the player's thread: too slow for the program's start.
         from recmon.audio.peaks import PeakReader
@@ -40,10 +42,10 @@ class Survey:
         self.threads: list[threading.Thread] = []
         self._is_over = False
         self._peaks: PeakReader = PeakReader(
-            file, lambda waveform: call_soon(self._tell, on_waveform, waveform)
+            file, lambda waveform: call_soon(self._tell, on_waveform, waveform), bare
         )
         self._speech: SpeechReader = SpeechReader(
-            file, lambda speech, levels: call_soon(self._tell, on_speech, speech, levels)
+            file, lambda speech, levels: call_soon(self._tell, on_speech, speech, levels), bare
         )
         if file.is_finished:
             # One after the other: the overview is waited for.
