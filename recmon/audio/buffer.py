@@ -184,7 +184,7 @@ class PlayBuffer:
             How many frames were filled; the device makes silence of the rest.
         """
         self._track.advance(played)
-        filled = self._take(out, given) if len(out) else 0
+        filled = self._take(out, given, is_dry=played >= given) if len(out) else 0
         if not self._was_drained and self._is_at_end() and self._track.index >= self._ring.written:
             self._was_drained = True
             self._notify(BufferEvent.DRAINED)
@@ -193,7 +193,7 @@ class PlayBuffer:
             self._notify(BufferEvent.ROOM)
         return filled
 
-    def _take(self, out: Samples, given: int) -> int:
+    def _take(self, out: Samples, given: int, *, is_dry: bool) -> int:
         filled = 0
         if self._read < self._begin:
             filled = self._fade_out(out, given)
@@ -202,7 +202,7 @@ class PlayBuffer:
             self._track.jump(given + filled, self._read)
         if self._is_held:
             return filled + self._fade_out(out[filled:], given + filled)
-        return filled + self._play(out[filled:], given + filled)
+        return filled + self._play(out[filled:], given + filled, is_dry=is_dry)
 
     @property
     def is_active(self) -> bool:
@@ -216,7 +216,7 @@ class PlayBuffer:
     def _oldest(self) -> int:
         return int(self._track.oldest)
 
-    def _play(self, out: Samples, given: int) -> int:
+    def _play(self, out: Samples, given: int, *, is_dry: bool) -> int:
         is_ended = self._is_ended
         if self._is_starving:
             ready = self._ring.written - self._read
@@ -229,7 +229,8 @@ class PlayBuffer:
             if self._started_at is None:
                 self._started_at = time.monotonic()
             self._scaler.scale(out[:count], self._sound, self._ramp())
-        if count < len(out) and not is_ended:
+        elif is_dry and not is_ended:
+            # As long as the device has something left, what is late can still come in time.
             self._is_starving = True
             # Right after a jump nothing can be there yet, which is not a fault.
             self._starvations += not self._is_first

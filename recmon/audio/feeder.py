@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
     from recmon.audio.output import Source
 
-QUEUED_S = 0.1
+QUEUED_S = 0.15
 """So much sound waits in the device: a busy interpreter or machine is late by less than this."""
 
-MOST_QUEUED_S = 0.2
-"""It grows up to here, by `GROWTH`, each time the device ran dry nevertheless."""
+MOST_QUEUED_S = 0.25
+"""It grows up to here, by `GROWTH`, each time the device came close to running dry nevertheless."""
+
+NEARLY_DRY_S = 0.03
+"""With less than this the device's own sound server can have run dry already."""
 
 GROWTH = 1.5
 
@@ -164,8 +167,8 @@ class Feeder:
     def _serve(self) -> float:
         """Give the device what there is; return after how many seconds to look again."""
         self._look()
-        if self._queued == 0 and self._was_sounding:
-            self.underflows += 1
+        if self._was_sounding and self._queued < round(NEARLY_DRY_S * self._rate):
+            self.underflows += self._queued == 0
             limit = min(round(MOST_QUEUED_S * self._rate), self._capacity)
             self._queue_limit = min(round(self._queue_limit * GROWTH), limit)
         self._was_sounding = False

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-BUFFER_S = 0.25
+BUFFER_S = 0.3
 """Room for sound in the device's buffer; how much of it is used is up to the feeder."""
 
 PERIOD_S = 0.005

@@ -31,10 +31,7 @@ from recmon.audio.player import (
 from recmon.audio.resampler import Resampler
 from recmon.errors import AudioError, RecmonError
 
-FIRST_BLOCK_S = 0.02
-LATER_BLOCK_S = 0.1
-EARLY_S = 0.3
-"""With less than this ahead the blocks are short, so that the first sound need not wait for a long one."""
+BLOCK_S = 0.1
 
 USUAL_RATE = 8000
 """Of telephone recordings: the device is got ready for it before a header was read."""
@@ -268,8 +265,7 @@ class PlayerThread:
     def _fill(self) -> None:
         decoder = self._decoder()
         room = self._buffer.missing() - SPARE_FRAMES
-        is_early = self._buffer.ahead() < EARLY_S * self._device_rate
-        wanted = round((FIRST_BLOCK_S if is_early else LATER_BLOCK_S) * self._rate)
+        wanted = round(BLOCK_S * self._rate)
         if room * self._rate < wanted * self._device_rate:
             self._stage = _Stage.FULL
             self._buffer.ask_for_room()

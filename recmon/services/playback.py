@@ -318,10 +318,11 @@ class PlaybackService:
                     info=report.info, length_s=self._player.length_s, arrived_s=self._player.arrived_s
                 )
                 self._apply_sound()
-                self._look_through()
             case PlayerEvent.PLAYING:
                 if self._status.state is PlaybackState.LOADING:
                     self._change(state=PlaybackState.PLAYING, device=self._player.device)
+                    # Not before: it would take time from the first sound.
+                    self._look_through()
                     self._tick()
                 self._settle()
             case PlayerEvent.ENDED:
@@ -334,6 +335,9 @@ class PlaybackService:
             case PlayerEvent.FAILED:
                 if self._status.state is not PlaybackState.LOADING:
                     self._change(position_s=self._position_s())
+                elif self._status.info is not None:
+                    # It can be looked at, even if nothing can be heard.
+                    self._look_through()
                 self._fail(report.error)
                 self._settle()
             case PlayerEvent.DEVICE_LOST:

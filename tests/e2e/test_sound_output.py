@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 
 from recmon.audio.output import SoundDeviceOutput
 from recmon.audio.resampler import Resampler
-from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
+from recmon.domain.mixing import Channel, Mix
+from recmon.services.playback import HeardSpan, PlaybackService, PlaybackState, PlaybackStatus
 
 SOURCE_RATE = 8000
 HIGHEST_TONE = 1200
 DEADLINE_S = 30.0
+SPEEDS = (1.0, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 1.0)
+LOOP = (1.0, 1.6)
 PLAYING = PlaybackState.PLAYING
 
 
@@ -85,7 +88,46 @@ async def lose_and_resume(listener: Listener, path: Path) -> None:
     await listener.until(lambda status: status.position_s > lost_at_s + 0.3)
 
 
-STORIES = {story.__name__: story for story in (play_to_the_end, jump, rest, lose_and_resume)}
+async def change_speed(listener: Listener, path: Path) -> None:
+    await listener.service.play(path)
+    for speed in SPEEDS:
+        listener.service.set_speed(speed)
+        begun_s = listener.service.status.position_s
+        await listener.until(lambda status: status.position_s > begun_s + speed)  # noqa: B023 - used at once
+
+
+async def mute_one_side(listener: Listener, path: Path) -> None:
+    await listener.service.play(path)
+    await listener.until(lambda status: status.position_s > 1.0)
+    listener.service.set_mix(Mix(first=Channel(pan=-1.0, is_muted=True)))
+    await listener.until(lambda status: status.position_s > 2.5)
+
+
+async def repeat_a_part(listener: Listener, path: Path) -> None:
+    await listener.service.play(path)
+    listener.service.set_loop(*LOOP)
+    heard = 0.0
+
+    def count(span: HeardSpan) -> None:
+        nonlocal heard
+        heard += span.end_s - span.begin_s
+
+    listener.service.heard.subscribe(count)
+    await listener.until(lambda _: heard > 4.0)
+
+
+STORIES = {
+    story.__name__: story
+    for story in (
+        play_to_the_end,
+        jump,
+        rest,
+        lose_and_resume,
+        change_speed,
+        mute_one_side,
+        repeat_a_part,
+    )
+}
 
 
 async def main(story: str, path: Path) -> None:
@@ -237,6 +279,88 @@ def test_pause_is_silent_and_nothing_is_lost(sink: SoundSink, tmp_path: Path) ->
     assert pause > 0.5 * SOURCE_RATE
     is_silent = np.abs(recorded[first : last + 3200]).max(axis=1) < 0.003
     assert abs(int(is_silent.sum()) - pause) < 0.06 * SOURCE_RATE
+
+
+def tones(path: Path, seconds: float, frequency: float, second: float) -> None:
+    times = np.arange(round(seconds * SOURCE_RATE)) / SOURCE_RATE
+    sound = [0.5 * np.sin(2 * np.pi * pitch * times) for pitch in (frequency, second)]
+    soundfile.write(path, np.stack(sound, axis=1), SOURCE_RATE, subtype="PCM_16")
+
+
+def at_the_sink(path: Path) -> NDArray[np.float32]:
+    """Return what was recorded, at the sink's rate, from the first sound to the last."""
+    samples = np.frombuffer(path.read_bytes()[44:][: (path.stat().st_size - 44) // 4 * 4], "<i2")
+    sound = samples.reshape(-1, 2).astype(np.float32) / 32768
+    loud = np.flatnonzero(np.abs(sound).max(axis=1) > 0.05)
+    return sound[loud[0] : loud[-1]]
+
+
+def pitch_of(sound: NDArray[np.float32]) -> float:
+    size = 1 << 19
+    return float(np.argmax(np.abs(np.fft.rfft(sound * np.hanning(len(sound)), size)))) * RATE / size
+
+
+def test_every_speed_keeps_the_pitch_and_none_of_the_changes_clicks(sink: SoundSink, tmp_path: Path) -> None:
+    tones(tmp_path / "a.wav", 30.0, 440.0, 440.0)
+    with (
+        sink.record(tmp_path / "heard.wav") as path,
+        Story("change_speed", tmp_path / "a.wav", sink.environment),
+    ):
+        pass
+    sound = at_the_sink(path)[:, 0]
+    assert len(sound) > 7.5 * RATE
+    # The end is cut off by the program, which does not wait for it.
+    inner = sound[RATE // 50 : -RATE // 2]
+    pitches = [
+        pitch_of(inner[begin : begin + RATE // 2]) for begin in range(0, len(inner) - RATE // 2, RATE // 4)
+    ]
+    assert max(abs(pitch - 440.0) for pitch in pitches) < 4.4
+    own_step = 0.5 * 2 * np.pi * 440 / RATE
+    assert np.abs(np.diff(inner)).max() < own_step * 1.05
+    quarter_periods = np.abs(inner[: len(inner) // 480 * 480]).reshape(-1, 480).max(axis=1)
+    assert quarter_periods.min() > 0.4
+
+
+def test_muted_side_is_at_least_60_db_down(sink: SoundSink, tmp_path: Path) -> None:
+    tones(tmp_path / "a.wav", 10.0, 440.0, 700.0)
+    with (
+        sink.record(tmp_path / "heard.wav") as path,
+        Story("mute_one_side", tmp_path / "a.wav", sink.environment),
+    ):
+        pass
+    sound = at_the_sink(path)
+    before, after = sound[RATE // 4 : RATE // 2], sound[2 * RATE : 2 * RATE + RATE // 4]
+    loudness = [np.sqrt(np.mean(np.square(part), axis=0)) for part in (before, after)]
+    assert loudness[1][0] < loudness[0][0] / 1000
+    assert abs(loudness[1][1] / loudness[0][1] - 1.0) < 0.01
+    own_step = 0.5 * 2 * np.pi * 440 / RATE
+    assert np.abs(np.diff(sound[RATE // 50 : 2 * RATE, 0])).max() < own_step + 0.5 / (0.005 * RATE)
+
+
+def test_loop_comes_again_without_a_gap(sink: SoundSink, tmp_path: Path) -> None:
+    sent = noise(tmp_path / "a.wav", 10.0)
+    with (
+        sink.record(tmp_path / "heard.wav") as path,
+        Story("repeat_a_part", tmp_path / "a.wav", sink.environment),
+    ):
+        pass
+    recorded = heard(path)
+    begin, end = (round(place_s * SOURCE_RATE) for place_s in LOOP)
+    start = int(np.argmax(np.abs(recorded).max(axis=1) > 0.05))
+    # The first time only: it comes again and again.
+    first, likeness = place_in(recorded[start : start + end + 2000], sent[end - 2000 : end])
+    assert likeness > 0.9
+    seam = start + first + 2000
+    for turn in range(3):
+        # Right behind the seam comes the beginning of the part, as in the file, within 5 ms.
+        piece = sent[begin + 40 : begin + 2000]
+        around = recorded[seam - 200 : seam + 2400]
+        place, likeness = place_in(around, piece)
+        assert likeness > 0.9, turn
+        assert abs(place - 240) < 0.005 * SOURCE_RATE
+        quiet = np.abs(recorded[seam - 160 : seam + 160]).max(axis=1) < 0.003
+        assert quiet.sum() < 0.02 * SOURCE_RATE
+        seam += end - begin
 
 
 def test_lost_device_pauses_and_plays_on_when_it_is_back(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from recmon.audio import feeder as feeder_module
 from recmon.audio.output import SoundDeviceOutput, _silence_alsa
 from recmon.errors import AudioError, NoOutputDevice, OutputFailed
 
-CAPACITY = 2000
+CAPACITY = 2400
 DEADLINE_S = 5.0
 
 
@@ -183,10 +183,10 @@ def test_device_gets_a_tenth_of_a_second_ahead_and_more_as_it_plays(library: Por
     user.left = 100_000
     output.start()
     stream = library.streams[0]
-    until(lambda: len(stream.written) == 800)
+    until(lambda: len(stream.written) == 1200)
     assert stream.written[0] == [1.0, 0.5]
     stream.play(300)
-    until(lambda: len(stream.written) == 1100)
+    until(lambda: len(stream.written) == 1500)
     until(lambda: user.told[-1][1] == 300)
     assert output.underflows == 0
 
@@ -206,15 +206,15 @@ def test_device_that_ran_dry_gets_more_ahead(library: PortAudio) -> None:
     user.left = 100_000
     output.start()
     stream = library.streams[0]
-    until(lambda: len(stream.written) == 800)
-    stream.play(800)
-    until(lambda: len(stream.written) == 2000)
+    until(lambda: len(stream.written) == 1200)
+    stream.play(1200)
+    until(lambda: len(stream.written) == 3000)
     assert output.underflows == 1
     for _ in range(3):
         stream.play(CAPACITY)
         written = len(stream.written)
-        until(lambda: len(stream.written) >= written + 1200)  # noqa: B023 - used at once
-    until(lambda: len(stream.written) - stream.played == 1600)
+        until(lambda: len(stream.written) >= written + 1800)  # noqa: B023 - used at once
+    until(lambda: len(stream.written) - stream.played == 2000)
 
 
 def test_end_of_the_sound_is_no_underflow(library: PortAudio) -> None:
@@ -257,7 +257,7 @@ def test_device_that_breaks_while_playing_is_lost(library: PortAudio) -> None:
     user.left = 100_000
     output.start()
     stream = library.streams[0]
-    until(lambda: len(stream.written) == 800)
+    until(lambda: len(stream.written) == 1200)
     stream.is_broken = True
     assert user.is_lost.wait(DEADLINE_S)
     assert [type(error) for error in user.lost] == [OutputFailed]

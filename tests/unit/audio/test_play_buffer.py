@@ -112,6 +112,8 @@ def test_position_is_that_of_the_ear_not_of_the_device() -> None:
 def test_late_frames_are_silence_and_counted_once() -> None:
     device = playing(100)
     assert device.take(200)[100:].max() == 0.0
+    assert not device.buffer.is_starving
+    assert device.take(200).max() == 0.0
     assert device.buffer.is_starving
     assert device.buffer.starvations == 1
     device.buffer.put(ramp(100, 100))
