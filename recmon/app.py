@@ -41,6 +41,7 @@ from recmon.services.notes import NoteService
 from recmon.services.places import RecordingPlaces
 from recmon.services.playback import PlaybackService
 from recmon.services.playlist import Playlist
+from recmon.services.prefetch import PrefetchService
 from recmon.services.queries import HistoryQueries
 from recmon.services.queue import DownloadQueue
 from recmon.services.reconciling import ongoing_lister
@@ -75,6 +76,7 @@ class Services:
     cache: CacheKeeper
     recordings: StoredRecordings
     playback: PlaybackService
+    prefetch: PrefetchService
     details: CallDetails
     imports: ImportService
     check: CheckService
@@ -167,6 +169,9 @@ async def open_services(
             DownloadQueue(downloads, recordings, now, is_fetching=watches)
         )
         playback = await stack.enter_async_context(PlaybackService(downloads, SoundDeviceOutput()))
+        prefetch = await stack.enter_async_context(
+            PrefetchService(downloads, fetches=settings.playback.prefetch)
+        )
         notes = await stack.enter_async_context(NoteService(database, user, now))
         heard = await stack.enter_async_context(HeardService(database, playback, user, now))
         health = await stack.enter_async_context(
@@ -231,6 +236,7 @@ async def open_services(
             keeper,
             recordings,
             playback,
+            prefetch,
             details,
             imports,
             check_service(settings, now=now),

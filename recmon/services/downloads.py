@@ -196,6 +196,15 @@ class DownloadService:
         """Stop the download of a recording; what came of it is kept for the next time it is opened."""
         self._stop(ref, DownloadInterrupted("the download was stopped for now"), DownloadState.SUSPENDED)
 
+    def let_go(self, ref: RecordingRef) -> None:
+        """Suspend the download of a recording, unless someone is in a hurry for it."""
+        if ref not in self._urgent:
+            self.suspend(ref)
+
+    def is_running(self, ref: RecordingRef) -> bool:
+        """Return whether the recording is being fetched, for whomever."""
+        return ref in self._running
+
     async def places(self, server: ServerId) -> int:
         """Return how many transfers a server is asked for at a time.
 
@@ -371,7 +380,7 @@ class DownloadService:
         progress = _Progress(download, part)
         transfer = Transfer(ref, part, site, self._now, progress.arrived, self._interrupted_waits_s)
         # Someone may come to be in a hurry for it while it waits for its place: then it keeps that place.
-        give_way = None if ref in self._urgent else partial(self._give_way, ref)
+        give_way = None if ref in self._urgent else partial(self.let_go, ref)
         try:
             await transfer.run(refusals, give_way)
             if part.extension == MediaKind.ZIP.extension:
@@ -392,10 +401,6 @@ class DownloadService:
         if path is None:
             raise RecordingMissing("the recording is no longer on this computer")
         return path
-
-    def _give_way(self, ref: RecordingRef) -> None:
-        if ref not in self._urgent:
-            self.suspend(ref)
 
     def _is_to_go_on(self, download: Download, part: PartFile, error: BaseException) -> bool:
         """Tell whether what came is worth keeping for the next try."""

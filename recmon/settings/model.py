@@ -179,6 +179,17 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaybackSettings:
+    """The `[playback]` table: how recordings are got ready to be played.
+
+    Attributes:
+        prefetch: whether the recording of the selected call is fetched ahead, so that it begins at once.
+    """
+
+    prefetch: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole settings file, checked.
 
@@ -187,9 +198,11 @@ class Settings:
         source: the file they were read from; None for built-in defaults.
         listener: where web hooks will be received.
         cache: how long recordings stay, and how.
+        playback: how they are got ready to be played.
     """
 
     servers: tuple[ServerSettings, ...] = ()
     source: Path | None = None
     listener: ListenerSettings = ListenerSettings()
     cache: CacheSettings = CacheSettings()
+    playback: PlaybackSettings = PlaybackSettings()

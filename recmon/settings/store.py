@@ -22,6 +22,7 @@ from recmon.settings.model import (
     VERSION,
     CacheSettings,
     ListenerSettings,
+    PlaybackSettings,
     ServerSettings,
     Settings,
 )
@@ -41,7 +42,7 @@ T = TypeVar("T")
 LARGEST_FILE = 1 << 20
 """Bytes; more than this is no settings file written by anybody."""
 
-_TOP_KEYS = ("version", "servers", "listener", "cache")
+_TOP_KEYS = ("version", "servers", "listener", "cache", "playback")
 _COMMON_KEYS = ("name", "vendor", "time_zone", "recordings", "recording", "longest_call_hours")
 # Files of this computer are named by an import alone, never by a template that a server's words fill.
 _KINDS = {kind.value: kind for kind in LocatorKind if kind is not LocatorKind.FILE}
@@ -145,7 +146,13 @@ class _Reader:
                 self._note((key,), f"{dotted((key,))} {unknown_key(key, _TOP_KEYS)}")
         servers = self._servers()
         listener = self._part("listener", ListenerSettings)
-        return Settings(servers, self._source, listener, self._part("cache", CacheSettings))
+        return Settings(
+            servers,
+            self._source,
+            listener,
+            self._part("cache", CacheSettings),
+            self._part("playback", PlaybackSettings),
+        )
 
     def _note(self, path: KeyPath, sentence: str) -> None:
         self.problems.append(Problem(path, sentence))

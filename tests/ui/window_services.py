@@ -534,6 +534,16 @@ class SteppedImports:
         return self.result
 
 
+class RememberedPrefetch:
+    """Notes which recording was selected last."""
+
+    def __init__(self) -> None:
+        self.selected: RecordingRef | None = None
+
+    def select(self, ref: RecordingRef | None) -> None:
+        self.selected = ref
+
+
 @dataclass
 class WindowServices:
     """What `recmon.app.Services` offers the window."""
@@ -547,6 +557,7 @@ class WindowServices:
     )
     downloads: RememberedDownloads = field(default_factory=RememberedDownloads)
     playback: RememberedPlayback = field(default_factory=RememberedPlayback)
+    prefetch: RememberedPrefetch = field(default_factory=RememberedPrefetch)
     details: KnownDetails = field(default_factory=KnownDetails)
     check: KnownChecks = field(default_factory=KnownChecks)
     sync: ToldSync = field(default_factory=ToldSync)

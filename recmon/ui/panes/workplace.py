@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, RecordingRef, ServerId
-from recmon.errors import StoreError
+from recmon.errors import RecmonError, StoreError
 from recmon.publisher import Subscription
 from recmon.services.statuses import Gap
 from recmon.ui import text
@@ -370,7 +370,18 @@ class Workplace(QWidget):
     def _show_call(self, call: Call | None) -> None:
         self._shown = call.key if call is not None else None
         self.details.show_call(call)
+        self._services.prefetch.select(self._recording_of(call))
         self.listening_changed.emit(self.why_not_listen(call))
+
+    def _recording_of(self, call: Call | None) -> RecordingRef | None:
+        """Return the recording that can be got ready to be played; None where there is none, or not yet."""
+        if call is None or not call.state.is_over:
+            return None
+        try:
+            ref: RecordingRef = self._services.details.recording_of(call)
+        except RecmonError:
+            return None
+        return ref
 
     def _on_book_changed(self, change: CallBookChange) -> None:
         for calls in (change.updated, change.removed):
