@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from recmon import __version__
+from recmon.domain.mixing import FASTEST, SLOWEST
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 VERBA_SERVERS = 12
@@ -111,6 +112,15 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     play.add_argument("source", nargs="?", metavar="FILE|CALL-ID", help="a sound file, or a call id")
     _add_place(play)
     play.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="begin at this second")
+    play.add_argument(
+        "--speed", type=_speed, default=1.0, metavar="X", help="from 0.5 to 3, at the recording's own pitch"
+    )
+    play.add_argument(
+        "--as",
+        choices=("alaw", "mulaw"),
+        dest="bare",
+        help="what a file without a head is made of: 8000 samples a second, one channel",
+    )
     play.add_argument("--json", action="store_true", help="one line when the first sample leaves")
 
     import_ = commands.add_parser(
@@ -185,6 +195,10 @@ def _number(text: str, *, least: float, most: float, what: str) -> float:
     if not least <= value <= most:
         raise argparse.ArgumentTypeError(f"{what} must be from {least:g} to {most:g}, not {text}")
     return value
+
+
+def _speed(text: str) -> float:
+    return _number(text, least=SLOWEST, most=FASTEST, what="times the speed")
 
 
 def _seconds(text: str) -> float:

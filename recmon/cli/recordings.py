@@ -12,9 +12,11 @@ from recmon.cli.history import parse_call_id
 from recmon.cli.opening import opened
 from recmon.cli.progress import shown_progress
 from recmon.domain.calls import RecordingRef, ServerId
-from recmon.domain.recordings import LocatorKind
+from recmon.domain.recordings import BareCodec, BareSound, LocatorKind
 from recmon.errors import CallNotFound, RecmonError
 from recmon.services.playback import PlaybackState, PlaybackStatus
+
+_BARE = {"alaw": BareSound(BareCodec.ALAW), "mulaw": BareSound(BareCodec.MULAW)}
 
 
 async def fetch(options: argparse.Namespace) -> int:
@@ -94,7 +96,8 @@ async def _play(services: Services, source: RecordingRef | Path, options: argpar
         services.playback.started.subscribe(on_started),
     ]
     try:
-        await services.playback.play(source, options.start)
+        services.playback.set_speed(options.speed)
+        await services.playback.play(source, options.start, bare=_BARE.get(options.bare))
         error: RecmonError | None = await ended
     finally:
         for subscription in subscriptions:
