@@ -8,6 +8,7 @@ told to play the same recording from the same process, without TLS, in the same 
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.processes import child_environment
+from tests.bench.sound_archive import long_recording
 from tests.bench.sound_mpv import Mpv
 from tests.sound import Monitor, SoundSink
 
@@ -47,8 +49,11 @@ def measure() -> Mapping[str, float]:
                 figures[f"click_to_sound{suffix}_max_ms"] = max(played["monitor_ms"])
                 figures[f"click_to_device{suffix}_ms"] = statistics.median(played["sound_ms"])
                 if story == "warm":
-                    figures["waveform_ms"] = played["waveform_ms"]
-                    figures["underflows_10_s"] = played["underflows"]
+                    for name in ("waveform_ms", "play_cpu_percent", "stretch_cpu_percent"):
+                        figures[name] = played[name]
+                    figures["underflows_20_s"] = played["underflows"]
+                    selected = _play(sink, monitor, folder, archive["settings"], "selected")
+                    figures["click_to_sound_selected_ms"] = statistics.median(selected["monitor_ms"])
                 if Mpv.is_installed():
                     figures[f"click_to_sound{suffix}_mpv_ms"] = _mpv(sink, monitor, folder, archive["url"])
         cold = []
@@ -56,6 +61,8 @@ def measure() -> Mapping[str, float]:
             with _archive(folder) as archive:
                 cold += _play(sink, monitor, folder, archive["settings"], f"cold-{run}")["monitor_ms"]
         figures["click_to_sound_cold_ms"] = statistics.median(cold)
+        if shutil.which("ffmpeg"):
+            figures["waveform_ffmpeg_ms"] = _ffmpeg(folder)
     return figures
 
 
@@ -82,6 +89,25 @@ def _play(sink: SoundSink, monitor: Monitor, folder: Path, settings: str, story:
     result: dict[str, Any] = json.loads(done.stdout)
     result["monitor_ms"] = [(monitor.sound_after(at_s, LOUD) - at_s) * 1000 for at_s in result["requested_s"]]
     return result
+
+
+def _ffmpeg(folder: Path) -> float:
+    """Return the milliseconds that ffmpeg's `showwavespic` takes for the same recording."""
+    recording = folder / "hour.wav"
+    recording.write_bytes(long_recording())
+    waits_ms = []
+    for _ in range(3):
+        begun = time.monotonic()
+        subprocess.run(
+            [
+                "ffmpeg", "-v", "error", "-y", "-i", str(recording),
+                "-filter_complex", "showwavespic=s=2000x200:split_channels=1", "-frames:v", "1",
+                str(folder / "waves.png"),
+            ],
+            check=True,
+        )  # fmt: skip
+        waits_ms.append((time.monotonic() - begun) * 1000)
+    return statistics.median(waits_ms)
 
 
 def _mpv(sink: SoundSink, monitor: Monitor, folder: Path, url: str) -> float:

@@ -1,8 +1,8 @@
-"""The playing process of the `sound` benchmark: settings, data folder, and `warm`, `slow` or `cold`.
+"""The playing process of the `sound` benchmark: settings, data folder, and a story.
 
-`cold` plays once, at once. The others have the program running and the sound device prepared, keep a
-connection from an earlier download, and play several recordings that are not in the cache. Prints one line of
-JSON.
+The stories: `cold` plays once, at once. `warm`, `slow` and `selected` have the program running and the sound
+device prepared, keep a connection from an earlier download, and play several recordings that are not in the
+cache; `selected` selects each a second before. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from recmon.services.playback import PlaybackService
 PLAYS = 7
 HEARD_S = 1.0
 STEADY_S = 10.0
+SELECTED_S = 1.0
 REST_S = 0.6
 """Between two plays, until the sound card has played out the first."""
 DEADLINE_S = 120.0
@@ -62,6 +63,13 @@ class _Listener:
                 self._told.clear()
                 await self._told.wait()
 
+    async def cpu_percent(self, seconds: float) -> float:
+        """Return how much of a core the process uses while it plays on for so long."""
+        speed = self._playback.status.speed
+        begun, used_s, begun_s = time.monotonic(), time.process_time(), self._playback.status.position_s
+        await self.until(lambda: self._playback.status.position_s >= begun_s + seconds * speed)
+        return (time.process_time() - used_s) / (time.monotonic() - begun) * 100
+
     def _on_started(self, sound_s: float) -> None:
         self._sound_s = sound_s
         self._told.set()
@@ -92,8 +100,9 @@ async def main() -> None:
             await listener.until(lambda: _is_drawn(playback))
             figures["waveform_ms"] = (time.monotonic() - begun) * 1000
             dry = output.underflows
-            end_s = playback.status.position_s + STEADY_S
-            await listener.until(lambda: playback.status.position_s >= end_s)
+            figures["play_cpu_percent"] = await listener.cpu_percent(STEADY_S)
+            playback.set_speed(2.0)
+            figures["stretch_cpu_percent"] = await listener.cpu_percent(STEADY_S)
             figures["underflows"] = output.underflows - dry
     print(json.dumps(figures))
 
@@ -103,9 +112,13 @@ async def _play(
 ) -> None:
     """Play a recording that is not in the cache, and leave a connection for the next."""
     ref = _ref(name)
+    if story == "selected":
+        services.prefetch.select(ref)
+        await asyncio.sleep(SELECTED_S)
     await listener.play(ref)
     playback.stop()
-    if story == "warm":
+    services.prefetch.select(None)
+    if story in ("warm", "selected"):
         await services.downloads.open(ref).finished()
     else:
         # At this rate the rest takes minutes; the connection ends with it, and the next one is made ahead.
