@@ -92,9 +92,23 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     show.add_argument("--raw", action="store_true", help="the original messages")
 
     fetch = commands.add_parser("fetch", parents=[common], help="download a recording")
-    fetch.add_argument("recording_of", nargs="?", metavar="CALL-ID", help="as `search` prints it: server/id")
+    fetch.add_argument(
+        "recordings_of", nargs="*", metavar="CALL-ID", help="as `search` prints it: server/id; or several"
+    )
     _add_place(fetch)
-    fetch.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to store it")
+    fetch.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="where to store it; of several the folder"
+    )
+
+    cache = commands.add_parser(
+        "cache",
+        parents=[common],
+        help="tell how much the fetched recordings take, or clear them",
+        description="Fetched recordings are kept in the data folder. Without an option this tells how many "
+        "there are. What is protected is never removed.",
+    )
+    cache.add_argument("--clear", action="store_true", help="remove all that are not protected")
+    cache.add_argument("--json", action="store_true", help="one JSON object")
 
     place = commands.add_parser(
         "place",

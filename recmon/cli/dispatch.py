@@ -94,6 +94,10 @@ def _command(name: str | None) -> Callable[[argparse.Namespace], Any]:
             from recmon.cli.places import place
 
             return place
+        case "cache":
+            from recmon.cli.recordings import cache
+
+            return cache
         case "play":
             from recmon.cli.recordings import play
 

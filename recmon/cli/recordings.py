@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from recmon.app import Services
-from recmon.cli.console import EXIT_DONE, UsageError, print_line, print_object, tell
+from recmon.cli.console import EXIT_DONE, EXIT_FAILED, UsageError, print_line, print_object, tell
 from recmon.cli.history import parse_call_id
 from recmon.cli.opening import opened
-from recmon.cli.progress import shown_progress
+from recmon.cli.progress import shown_progress, shown_share
 from recmon.domain.calls import RecordingRef, ServerId
+from recmon.domain.filenames import folded_name, unique_name
 from recmon.domain.recordings import BareCodec, BareSound, LocatorKind
 from recmon.errors import CallNotFound, RecmonError
 from recmon.services.playback import PlaybackState, PlaybackStatus
@@ -20,16 +24,86 @@ _BARE = {"alaw": BareSound(BareCodec.ALAW), "mulaw": BareSound(BareCodec.MULAW)}
 
 
 async def fetch(options: argparse.Namespace) -> int:
-    """Download a recording, whole and verified, and print where it is."""
-    ref_of_place = _place(options, options.recording_of)
+    """Download recordings, whole and verified, and print where they are."""
+    ids: list[str] = options.recordings_of
+    if len(ids) > 1:
+        return await _fetch_several(ids, options)
+    call_id = ids[0] if ids else None
+    ref_of_place = _place(options, call_id)
     async with opened(options) as services:
-        ref = ref_of_place or await _recording_of(services, options.recording_of)
+        ref = ref_of_place or await _recording_of(services, call_id or "")
         download = services.downloads.open(ref)
         with shown_progress(download):
             path = await download.finished()
-        target: Path = options.output or Path(_file_name(ref, path.suffix))
+        target = _target(options.output, _file_name(ref, path.suffix))
         await services.downloads.save_as(ref, target)
         print_line(str(target))
+    return EXIT_DONE
+
+
+async def _fetch_several(ids: Sequence[str], options: argparse.Namespace) -> int:
+    """Download the recordings of several calls into a folder; one that fails does not stop the others."""
+    folder: Path = options.output or Path()
+    if options.server or not _is_folder(folder):
+        raise UsageError("several recordings are fetched by their calls' ids, into a folder that exists (-o)")
+    done = failed = 0
+    taken = {folded_name(name) for name in os.listdir(folder)}
+    async with opened(options) as services:
+        with shown_share() as show:
+
+            async def fetch_one(call_id: str) -> None:
+                nonlocal done, failed
+                try:
+                    ref = await _recording_of(services, call_id)
+                    path = await services.downloads.open(ref).finished()
+                    stem = _file_name(ref, "")
+                    target = folder / unique_name(stem, path.suffix, taken)
+                    taken.add(folded_name(target.name))
+                    await services.downloads.save_as(ref, target)
+                    print_line(str(target))
+                except RecmonError as error:
+                    failed += 1
+                    tell(f"recmon: {call_id}: {type(error).__name__}: {error}")
+                done += 1
+                show(done / len(ids))
+
+            async with asyncio.TaskGroup() as group:
+                for call_id in dict.fromkeys(ids):
+                    group.create_task(fetch_one(call_id))
+    return EXIT_FAILED if failed else EXIT_DONE
+
+
+def _target(output: Path | None, name: str) -> Path:
+    """Return where a recording is to be stored: at a path, or under its name in a folder."""
+    if output is None:
+        return Path(name)
+    return output / name if _is_folder(output) else output
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir()
+
+
+async def cache(options: argparse.Namespace) -> int:
+    """Tell what the cache of recordings holds, or clear it and tell what that freed."""
+    async with opened(options) as services:
+        if not options.clear:
+            use = services.cache.use()
+            if options.json:
+                print_object(asdict(use))
+            else:
+                print_line(
+                    f"{use.recordings} recordings, {use.size / 1e6:.1f} MB; "
+                    f"{use.protected} of them protected, {use.protected_size / 1e6:.1f} MB"
+                )
+            return EXIT_DONE
+        removed = await services.cache.clear()
+        if options.json:
+            print_object(asdict(removed))
+        else:
+            print_line(f"{removed.recordings} recordings removed, {removed.size / 1e6:.1f} MB freed")
+            if removed.kept:
+                tell(f"{removed.kept} stay, {removed.kept_size / 1e6:.1f} MB: protected, or in use")
     return EXIT_DONE
 
 

@@ -112,6 +112,11 @@ class CacheKeeper:
             len(files), sum(file.size for file in files), len(protected), sum(file.size for file in protected)
         )
 
+    def is_protected(self, ref: RecordingRef) -> bool:
+        """Tell whether a recording that is here is never removed."""
+        record = self._cache.record(ref)
+        return record is not None and record.is_protected
+
     async def protect(self, refs: Iterable[RecordingRef], *, is_protected: bool = True) -> None:
         """Have recordings stay, whatever the limits say, also ones that arrive later; or end that.
 

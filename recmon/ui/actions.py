@@ -23,6 +23,15 @@ from recmon.ui.playback_actions import PLAYBACK_ACTIONS
 
 ACTIONS = (
     ActionSpec("save_recordings", "&Save recordings…", "&File", ("Ctrl+S",), "save"),
+    ActionSpec(
+        "fetch",
+        "&Fetch recordings",
+        "&File",
+        ("Ctrl+D",),
+        "save",
+        help="Fetch the recordings of the selected calls; of calls that go on when they are ready",
+    ),
+    ActionSpec("clear_cache", "&Clear the recordings kept here…", "&File"),
     ActionSpec("import_archive", "&Import archive…", "&File", ("Ctrl+I",), "import", starts_section=True),
     ActionSpec("import_lists", "Import call &lists…", "&File", ("Ctrl+Shift+I",)),
     ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), needs_services=False, starts_section=True),

@@ -255,6 +255,8 @@ class MainWindow(QMainWindow):
             "newest": lambda: self._with_pane(lambda pane: pane.table.scroll_to_top()),
             "columns": self._open_columns,
             "save_recordings": self._save_recordings,
+            "fetch": self._fetch,
+            "clear_cache": self._clear_cache,
             "import_archive": lambda: self._import(is_archive=True),
             "import_lists": lambda: self._import(is_archive=False),
             "legs": lambda: self._with_pane(lambda pane: pane.table.toggle_legs()),
@@ -308,6 +310,14 @@ class MainWindow(QMainWindow):
     def _save_recordings(self) -> None:
         if self._workplace is not None:
             self._workplace.save_recordings()
+
+    def _fetch(self) -> None:
+        if self._workplace is not None:
+            self._workplace.fetch_selected()
+
+    def _clear_cache(self) -> None:
+        if self._workplace is not None:
+            self._workplace.kept.ask_to_clear()
 
     def _listen(self) -> None:
         if self._workplace is not None:

@@ -24,10 +24,12 @@ from recmon.domain.query import Query
 from recmon.domain.recordings import AudioInfo, Waveform
 from recmon.domain.spans import Spans
 from recmon.domain.speech import Span, SpeechMap
+from recmon.domain.stored_recordings import StoredRecording
 from recmon.domain.transcripts import Phrase
 from recmon.domain.unattached import UnattachedRecording
-from recmon.errors import NoteNotYours, RecmonError, RecordingMissing
+from recmon.errors import CallNotFound, NoteNotYours, RecmonError, RecordingMissing
 from recmon.publisher import Publisher
+from recmon.services.cache_keeping import CacheUse, Removed
 from recmon.services.downloads import DownloadState, DownloadStatus
 from recmon.services.history import ImportResult, SearchPage
 from recmon.services.hooks import HookTest
@@ -37,6 +39,7 @@ from recmon.services.markers import CallMarker
 from recmon.services.members import MemberService
 from recmon.services.playback import HeardSpan, PlaybackState, PlaybackStatus
 from recmon.services.playlist import Playlist
+from recmon.services.queue_progress import QueueEntry, QueueTotals
 from recmon.services.saving import Naming, SaveFailure, SaveProgress
 from recmon.services.statuses import Gap, LinkState, ServerStatus
 from recmon.services.synchronisation import SyncStatus
@@ -131,6 +134,12 @@ class ListedHistory:
     async def count(self, query: Query) -> int:
         return len([call for call in self.calls if query.matches(call)])
 
+    async def find(self, key: CallKey) -> Call:
+        found = next((call for call in self.calls if call.key == key), None)
+        if found is None:
+            raise CallNotFound(str(key))
+        return found
+
     def store(self, call: Call) -> None:
         self.calls = sorted([call, *self.calls], key=lambda c: c.started_at or NOW, reverse=True)
         self.stored.publish((call,))
@@ -159,6 +168,7 @@ class RememberedDownloads:
 
     def __init__(self) -> None:
         self.changed: Publisher[DownloadStatus] = Publisher()
+        self.altered: Publisher[Any] = Publisher()
         self.kept: Path | None = None
 
     def cached(self, ref: RecordingRef) -> Path | None:
@@ -166,6 +176,75 @@ class RememberedDownloads:
 
     def tell(self, ref: RecordingRef, state: DownloadState, error: RecmonError | None = None) -> None:
         self.changed.publish(DownloadStatus(ref, state, error=error))
+
+
+class ToldQueue:
+    """A queue with the entries that a test puts there; remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        self.changed: Publisher[tuple[RecordingRef, ...]] = Publisher()
+        self.arrived: Publisher[StoredRecording] = Publisher()
+        self.asked: list[tuple[str, list[RecordingRef] | None]] = []
+        self.told = QueueTotals()
+        self.listed: list[QueueEntry] = []
+
+    def tell(self, entries: list[QueueEntry], totals: QueueTotals) -> None:
+        self.listed, self.told = entries, totals
+        self.changed.publish(tuple(entry.record.ref for entry in entries))
+
+    def entries(self) -> list[QueueEntry]:
+        return self.listed
+
+    def entry(self, ref: RecordingRef) -> QueueEntry | None:
+        return next((entry for entry in self.listed if entry.record.ref == ref), None)
+
+    def totals(self) -> QueueTotals:
+        return self.told
+
+    async def pause(self, refs: list[RecordingRef] | None = None) -> None:
+        self.asked.append(("pause", refs))
+
+    async def resume(self, refs: list[RecordingRef] | None = None) -> None:
+        self.asked.append(("resume", refs))
+
+    async def retry(self, refs: list[RecordingRef] | None = None) -> None:
+        self.asked.append(("retry", refs))
+
+    async def cancel(self, refs: list[RecordingRef] | None = None) -> None:
+        self.asked.append(("cancel", refs))
+
+
+class HeldCache:
+    """A cache with ten recordings, of which two are protected."""
+
+    def __init__(self) -> None:
+        self.protected: set[RecordingRef] = set()
+        self.is_cleared = False
+
+    def use(self) -> CacheUse:
+        return CacheUse(10, 5_000_000, 2, 1_000_000)
+
+    def is_protected(self, ref: RecordingRef) -> bool:
+        return ref in self.protected
+
+    async def protect(self, refs: Iterable[RecordingRef], *, is_protected: bool = True) -> None:
+        self.protected = self.protected | set(refs) if is_protected else self.protected - set(refs)
+
+    async def clear(self) -> Removed:
+        self.is_cleared = True
+        return Removed(8, 4_000_000, 2, 1_000_000)
+
+
+class RememberedFetching:
+    """Remembers whose recordings were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[CallKey] = []
+        self.known = False
+
+    async def fetch(self, calls: Sequence[Call], *, is_awaited: bool = False) -> int:
+        self.asked += [call.key for call in calls]
+        return 0 if self.known else len(calls)
 
 
 class RememberedPlayback:
@@ -556,6 +635,9 @@ class WindowServices:
         default_factory=lambda: ListedHistory([past_call(number) for number in range(1, 41)])
     )
     downloads: RememberedDownloads = field(default_factory=RememberedDownloads)
+    queue: ToldQueue = field(default_factory=ToldQueue)
+    fetching: RememberedFetching = field(default_factory=RememberedFetching)
+    cache: HeldCache = field(default_factory=HeldCache)
     playback: RememberedPlayback = field(default_factory=RememberedPlayback)
     prefetch: RememberedPrefetch = field(default_factory=RememberedPrefetch)
     details: KnownDetails = field(default_factory=KnownDetails)

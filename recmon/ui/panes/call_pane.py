@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from PySide6.QtCore import QPoint, Qt, Signal
@@ -78,6 +78,8 @@ class CallPane(QWidget):
         listen_requested(Call): listen to it while it goes on.
         settle_requested(list[Call]): give up those of them that are unconfirmed.
         save_requested(): save the recordings of the selected calls.
+        fetch_requested(list[Call]): fetch their recordings, of calls that go on when they are ready.
+        protect_requested(list[Call], bool): keep their recordings on this computer, or no longer.
         filter_requested(str): put this into the search field.
         query_failed(QueryError | None): the search text is wrong there, or right again.
         zone_clicked(): the user wants the other zone.
@@ -89,6 +91,8 @@ class CallPane(QWidget):
     listen_requested = Signal(object)
     settle_requested = Signal(object)
     save_requested = Signal()
+    fetch_requested = Signal(object)
+    protect_requested = Signal(object, bool)
     filter_requested = Signal(str)
     query_failed = Signal(object)
     zone_clicked = Signal()
@@ -98,6 +102,7 @@ class CallPane(QWidget):
         super().__init__()
         self._now = now
         self.why_not_listen: Callable[[Call], str] = lambda call: ""
+        self.is_protected: Callable[[Call], bool] = lambda call: False
         self.zone = LOCAL_ZONE
         self._is_understood = True
         self._gaps: dict[ServerId, datetime] = {}
@@ -208,6 +213,15 @@ class CallPane(QWidget):
         play.triggered.connect(lambda: self.play_requested.emit(call))
         save = menu.addAction(icons.icon("save", "quiet"), "Save recordings…")
         save.triggered.connect(self.save_requested.emit)
+        chosen = self.table.calls_selected() or [call]
+        fetch = menu.addAction(icons.icon("import", "quiet"), fetch_words(chosen))
+        fetch.triggered.connect(lambda: self.fetch_requested.emit(chosen))
+        if call.recordings:
+            keep = menu.addAction("Keep on this computer")
+            keep.setCheckable(True)
+            keep.setChecked(self.is_protected(call))
+            keep.setToolTip("Never removed to make room")
+            keep.toggled.connect(lambda is_on: self.protect_requested.emit(chosen, is_on))
         why_not = "" if call.recordings else "no recording is known"
         if call.recordings and not call.state.is_over:
             why_not = "after the call"
@@ -239,3 +253,10 @@ class CallPane(QWidget):
         value = someone.number or someone.name
         quoted = value if is_number(value) and " " not in value else '"' + value.replace('"', "") + '"'
         self.filter_requested.emit(f"{prefix}:{quoted}")
+
+
+def fetch_words(calls: Sequence[Call]) -> str:
+    """Return what is offered: fetching one or several recordings, at once or when they are ready."""
+    if not any(call.state.is_over for call in calls):
+        return "Fetch when ready"
+    return "Fetch recording" if len(calls) == 1 else f"Fetch {len(calls):,} recordings"

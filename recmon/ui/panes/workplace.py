@@ -24,8 +24,10 @@ from recmon.ui.models.transcript_feed import TranscriptFeed
 from recmon.ui.notifier import Notice, Notifier, sentence_for
 from recmon.ui.panes.call_pane import CallPane
 from recmon.ui.panes.details_pane import DetailsPane
+from recmon.ui.panes.downloads_strip import DownloadsStrip
 from recmon.ui.panes.history_pane import HistoryPane
 from recmon.ui.panes.import_strip import ImportStrip
+from recmon.ui.panes.kept_recordings import KeptRecordings
 from recmon.ui.panes.live_pane import LivePane
 from recmon.ui.panes.notes_panel import NotesPanel
 from recmon.ui.panes.player_bar import PlayerBar
@@ -135,6 +137,8 @@ class Workplace(QWidget):
         self.playing = Playing(services, self.player, tasks, notifier)
         self._player_actions: PlayerActions | None = None
         self.importing = ImportStrip(services.imports, tasks)
+        self.downloads = DownloadsStrip(services.queue, services.history, tasks, theme)
+        self.kept = KeptRecordings(services, self.downloads, tasks, notifier, self)
         self.saving = SaveStrip(services.saving, tasks, notifier, state)
         self.servers = ServerBar(
             services.monitor,
@@ -178,6 +182,7 @@ class Workplace(QWidget):
         self.past.show_zone(zone)
         self.details.show_zone(zone)
         self.player.show_zone(zone)
+        self.downloads.show_zone(zone)
         self.saving.show_zone(zone)
 
     def show_compact(self, is_compact: bool) -> None:
@@ -255,6 +260,10 @@ class Workplace(QWidget):
         dialog.watched_changed.connect(lambda key, is_watched: self._watched.choose({key: is_watched}))
         dialog.open()
 
+    def fetch_selected(self) -> None:
+        """Fetch the recordings of the selected calls."""
+        self.kept.fetch(self.pane.table.calls_selected())
+
     def tell_problems(self) -> None:
         """Tell what the history met before anyone could be told, such as a damaged database."""
         for problem in self._services.history.problems:
@@ -281,6 +290,7 @@ class Workplace(QWidget):
         self._transcript.stop()
         self._watched.stop()
         self._marks.stop()
+        self.downloads.close_subscriptions()
         for part in (self.details, self.player, self.servers, self.playing, self._player_actions):
             if part is not None:
                 part.close_subscriptions()
@@ -295,6 +305,7 @@ class Workplace(QWidget):
         column.addWidget(self.importing)
         column.addWidget(self.saving)
         column.addWidget(self._views, 1)
+        column.addWidget(self.downloads)
         self._beside.addWidget(tables)
         self._beside.addWidget(self.details)
         self._across.addWidget(self.servers)
@@ -336,6 +347,9 @@ class Workplace(QWidget):
             pane.save_requested.connect(self.save_recordings)
             pane.table.drag_requested.connect(self.saving.drag_out)
             pane.listen_requested.connect(self.listen)
+            pane.fetch_requested.connect(self.kept.fetch)
+            pane.protect_requested.connect(self.kept.protect)
+            pane.is_protected = self.kept.is_protected
             pane.settle_requested.connect(self.settle)
             pane.why_not_listen = self.why_not_listen
             pane.filter_requested.connect(self.filter_requested)
@@ -363,6 +377,7 @@ class Workplace(QWidget):
             services.book.changed.subscribe(self._on_book_changed),
             services.history.stored.subscribe(self._on_stored),
             services.downloads.changed.subscribe(self.servers.take_download),
+            *self.kept.subscriptions(),
             services.history.failed.subscribe(self._on_history_failed),
             services.monitor.gap_changed.subscribe(self._on_gap_changed),
         ]
