@@ -76,7 +76,9 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     check.add_argument("servers", nargs="*", metavar="SERVER", help="names in the settings (all)")
     check.add_argument("--json", action="store_true", help="one JSON object per step")
     check.add_argument(
-        "--path", metavar="P", help="ask CC-FS for this recording instead of one that should not exist"
+        "--path",
+        metavar="P",
+        help="ask CC-FS or Aculab for this recording instead of one that should not exist",
     )
 
     search = commands.add_parser("search", parents=[common], help="list past calls, newest first")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 
-from recmon.domain.calls import Call, CallKey, RecordingRef, ServerId
+from recmon.domain.calls import Call, CallKey, RecordingRef, RecordingStage, ServerId
 from recmon.domain.recordings import file_of
 from recmon.domain.retrying import wait_after
 from recmon.domain.stored_recordings import Failure, Stage, StoredRecording
@@ -74,7 +74,11 @@ def wishes_of(call: Call, refs: Sequence[RecordingRef], *, is_awaited: bool) -> 
     places = refs or (
         () if is_over else (RecordingRef(call.key.server, f"{UNKNOWN_PLACE}{call.key.native_id}"),)
     )
-    return [Wish(ref, call.key, is_awaited or not is_over, is_over) for ref in places]
+    # A server that names a recording before it is there has it soon.
+    expected = {told.locator for told in call.told if told.stage is RecordingStage.EXPECTED}
+    return [
+        Wish(ref, call.key, is_awaited or not is_over or ref.locator in expected, is_over) for ref in places
+    ]
 
 
 @dataclass(slots=True)

@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 from cached import cache_in
 
-from recmon.domain.calls import Call, CallKey, CallState, RecordingRef, ServerId
+from recmon.domain.calls import (
+    Call,
+    CallKey,
+    CallState,
+    RecordingRef,
+    RecordingStage,
+    ServerId,
+    ToldRecording,
+)
 from recmon.domain.media import sniff
 from recmon.domain.obstacles import ObstacleKind, Remedy
 from recmon.domain.stored_recordings import Stage
@@ -355,6 +363,16 @@ def test_a_recording_that_is_waited_for_is_there_soon_after_the_server_has_it(ru
 
     assert run(main()) < 10
     assert [record.ref for record in arrived] == [place(1)]
+
+
+def test_what_a_server_expects_after_the_end_of_a_call_is_waited_for_and_the_rest_is_not() -> None:
+    told = (
+        ToldRecording("1", RecordingStage.EXPECTED, place(1).locator),
+        ToldRecording("2", RecordingStage.AVAILABLE, place(2).locator),
+    )
+    over = Call(CALL, CallState.ENDED, recordings=(place(1), place(2)), told=told)
+    wishes = wishes_of(over, over.recordings, is_awaited=False)
+    assert [(wish.ref, wish.is_awaited) for wish in wishes] == [(place(1), True), (place(2), False)]
 
 
 def test_a_place_that_is_told_with_the_end_of_the_call_takes_the_place_of_the_unknown_one(
