@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import codec, events, hooks, sound, start
+from tests.bench import codec, events, hooks, live_list, sound, start
 
 BENCHMARKS: Mapping[str, Callable[[], Mapping[str, float]]] = {
     "codec": codec.measure,
@@ -21,21 +21,24 @@ BENCHMARKS: Mapping[str, Callable[[], Mapping[str, float]]] = {
     "start": start.measure,
     "sound": sound.measure,
 }
+LONG: Mapping[str, Callable[[], Mapping[str, float]]] = {"live_list": live_list.measure}
+"""Run only when they are named."""
 
 
 def main() -> int:
     """Run and report."""
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join([*BENCHMARKS, *LONG]))
     parser.add_argument("--json", type=Path, metavar="FILE", help="store the figures there too")
     options = parser.parse_args()
-    unknown = [name for name in options.names if name not in BENCHMARKS]
+    known = {**BENCHMARKS, **LONG}
+    unknown = [name for name in options.names if name not in known]
     if unknown:
-        parser.error(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(known)}")
     figures: dict[str, float] = {}
     for name in options.names or BENCHMARKS:
         print(f"bench: {name} …", file=sys.stderr, flush=True)
-        for figure, value in BENCHMARKS[name]().items():
+        for figure, value in known[name]().items():
             figures[figure] = round(value, 3)
             print(f"  {figure:32} {figures[figure]:>12,.3f}", file=sys.stderr, flush=True)
     text = json.dumps(figures, indent=2)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.bench.processes import child_environment
@@ -49,6 +50,28 @@ def _is_good(result: Mapping[str, float]) -> bool:
 
 
 def _run(rate: float, seconds: float, servers: int = SERVERS) -> dict[str, Any]:
+    return run_window("tests.bench.events_window", rate, seconds, servers=servers)
+
+
+def run_window(
+    module: str,
+    rate: float,
+    seconds: float,
+    *,
+    servers: int,
+    options: Sequence[str] = (),
+    settle_s: float = 0.0,
+) -> dict[str, Any]:
+    """Send events to a window in another process; return what it measured, and how many were `sent`.
+
+    Args:
+        module: opens the window; speaks as `events_window` does.
+        rate: events a second, over all servers.
+        seconds: how long they are sent.
+        servers: how many send them.
+        options: further ones of `load`.
+        settle_s: how long the window is left alone before the first event.
+    """
     load = subprocess.Popen(
         [
             sys.executable,
@@ -57,6 +80,7 @@ def _run(rate: float, seconds: float, servers: int = SERVERS) -> dict[str, Any]:
             f"--servers={servers}",
             f"--rate={rate}",
             f"--seconds={seconds}",
+            *options,
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -68,7 +92,7 @@ def _run(rate: float, seconds: float, servers: int = SERVERS) -> dict[str, Any]:
     try:
         ports = load.stdout.readline()
         window = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.events_window"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -79,6 +103,7 @@ def _run(rate: float, seconds: float, servers: int = SERVERS) -> dict[str, Any]:
         window.stdin.write(ports)
         window.stdin.flush()
         load.stdout.readline()
+        time.sleep(settle_s)
         window.stdin.write("begin\n")
         window.stdin.flush()
         load.stdin.write("begin\n")

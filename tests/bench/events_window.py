@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -112,16 +113,17 @@ def main() -> None:
     ports = json.loads(sys.stdin.readline())
     with tempfile.TemporaryDirectory(prefix="recmon-bench-") as name:
         settings = Path(name, "settings.toml")
-        settings.write_text(
-            "version = 1\n"
-            + "".join(_server(index, port) for index, port in enumerate(ports))
-            + (_caller(options.hooks_port) if options.hooks_port else "")
-        )
+        settings.write_text(settings_for(ports) + (_caller(options.hooks_port) if options.hooks_port else ""))
 
         def open_all() -> AbstractAsyncContextManager[Services]:
             return open_services(read_settings(settings), DataDir(Path(name, "data")))
 
         application.run(open_all, state_file=Path(name, "window.ini"))
+
+
+def settings_for(ports: Iterable[int]) -> str:
+    """Return settings with a recorder API on each of these ports."""
+    return "version = 1\n" + "".join(_server(index, port) for index, port in enumerate(ports))
 
 
 def _server(index: int, port: int) -> str:

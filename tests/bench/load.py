@@ -29,6 +29,10 @@ async def main() -> None:
     parser.add_argument("--rate", type=float, default=1000.0, help="events a second over all servers")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--alive", type=int, default=2000, help="calls that go on at a time")
+    parser.add_argument("--fewest", type=int, default=0, help="calls that go on before the first one ends")
+    parser.add_argument(
+        "--linger", type=float, default=0.0, help="seconds before what still goes on is ended"
+    )
     options = parser.parse_args()
     async with AsyncExitStack() as stack:
         services = [await stack.enter_async_context(VerbaSimulator()) for _ in range(options.servers)]
@@ -37,20 +41,21 @@ async def main() -> None:
             await service.wait_for_subscribers(1)
         print("subscribed", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
-        sent = await _send(services, options.rate, options.seconds, options.alive)
+        sent = await _send(services, options)
         print(json.dumps({"events": sent}), flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
 
-async def _send(services: list[VerbaSimulator], rate: float, seconds: float, alive: int) -> int:
+async def _send(services: list[VerbaSimulator], options: argparse.Namespace) -> int:
+    rate = options.rate
     begun = time.monotonic()
     sent = number = 0
     going: list[int] = []
-    total = int(rate * seconds)
+    total = int(rate * options.seconds)
     while sent < total:
         due = min(int((time.monotonic() - begun) * rate), total)
         while sent < due:
-            if len(going) > alive or (going and sent % LIFE_EVENTS):
+            if len(going) > options.alive or (len(going) > options.fewest and sent % LIFE_EVENTS):
                 ending = going.pop(0)
                 services[ending % len(services)].end_call(record(ending, ended=True))
             else:
@@ -59,6 +64,7 @@ async def _send(services: list[VerbaSimulator], rate: float, seconds: float, ali
                 number += 1
             sent += 1
         await asyncio.sleep(TICK_S)
+    await asyncio.sleep(options.linger)
     for ending in going:
         services[ending % len(services)].end_call(record(ending, ended=True))
         sent += 1

@@ -11,7 +11,7 @@ from recmon.errors import RecordingMissing
 from recmon.protocol.http import HttpFlow
 from recmon.settings.model import TlsOptions
 from recmon.vendors.base import CallMarker, CallPage, MediaHead, Now, ResumePoint, Reveal, TimeWindow
-from recmon.vendors.verba.business_api import BusinessApi, CallById, CallQuery
+from recmon.vendors.verba.business_api import BusinessApi, CallById, CallQuery, MediaFormat
 from recmon.vendors.verba.http_session import ApiSession
 from recmon.vendors.verba.options import HttpOptions
 from recmon.vendors.verba.selection import is_selected
@@ -40,6 +40,7 @@ class VerbaRecordingFlows:
     def __init__(self, options: HttpOptions, api: BusinessApi) -> None:
         self._options = options
         self._api = api
+        self._form = None if options.media == "stored" else MediaFormat(options.media)
 
     @property
     def base_url(self) -> str:
@@ -54,7 +55,7 @@ class VerbaRecordingFlows:
         return self._options.parallel_downloads
 
     def download(self, locator: str, now: Now) -> HttpFlow[MediaHead]:
-        """Fetch the recording at a `call_id:` locator as it is stored.
+        """Fetch the recording at a `call_id:` locator, as it is stored or converted, as the settings say.
 
         Raises:
             RecordingMissing: the locator cannot be asked for, or the server has nothing there.
@@ -65,10 +66,17 @@ class VerbaRecordingFlows:
             RequestRefused: any other error of the server.
             AuthenticationFailed: the login or the key was refused.
         """
+        if self._form is not None:
+            return (yield from self._api.media_encoded(_call_id(locator), self._form, now))
         return (yield from self._api.media(_call_id(locator), now))
 
     def resume(self, locator: str, now: Now, point: ResumePoint) -> HttpFlow[MediaHead]:
-        """Fetch the rest of a recording, where the server offered ranges; raises as `download`."""
+        """Fetch the rest of a recording, where the server offered ranges; raises as `download`.
+
+        A converted recording comes anew: nothing says that the server would make the same bytes again.
+        """
+        if self._form is not None:
+            return (yield from self.download(locator, now))
         return (yield from self._api.media(_call_id(locator), now, point))
 
     def listen(self, native_id: str, now: Now) -> HttpFlow[MediaHead]:

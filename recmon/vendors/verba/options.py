@@ -84,6 +84,8 @@ class HttpOptions:
         fingerprint: `sha256:` and the hex digest of the one certificate accepted.
         parallel_downloads: how many transfers the server is asked for at a time.
         history_days: how far back past calls are brought; 0: not at all.
+        media: `stored`: recordings come as the server keeps them; else the format to which it converts them
+            (verba.md 5.3), of those that can be played here.
 
     Raises:
         ValueError: one sentence that says which value cannot be used and why.
@@ -99,6 +101,9 @@ class HttpOptions:
     fingerprint: str | None = None
     parallel_downloads: int = 2
     history_days: int = 30
+    media: Literal[
+        "stored", "mp3", "pcm8", "pcm16", "ulaw", "alaw", "msadpcm", "gsmfr", "opus", "opus_hq"
+    ] = "stored"
 
     def __post_init__(self) -> None:
         parts = _checked_url(self.url)

@@ -46,7 +46,7 @@ from recmon.simulators.verba_http import (
     VerbaHttpSimulator,
     live_sound,
 )
-from recmon.vendors.base import CallMarker, TimeWindow
+from recmon.vendors.base import CallMarker, ResumePoint, TimeWindow
 from recmon.vendors.verba.business_api import BusinessApi, CallById, CallOfExtension, CallQuery, MediaFormat
 from recmon.vendors.verba.flows import VerbaRecordingFlows, history_flows, recording_flows
 from recmon.vendors.verba.http_session import ApiSession
@@ -411,6 +411,29 @@ def test_media_arrive_in_every_format_that_the_server_makes(run):
             assert extension == ".wav"
             assert (cut == whole[rate : 3 * rate]).all()
             failure = await site.failure(site.api.media_encoded(call.call_id, MediaFormat.SPEEX, now))
+            assert isinstance(failure, RequestRefused)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("form", "codec"), [("pcm16", "pcm"), ("alaw", "alaw"), ("ulaw", "ulaw")])
+def test_recordings_come_converted_where_the_settings_want_it(run, form: str, codec: str) -> None:
+    async def main() -> None:
+        call = scripted(3)
+        async with opened(media=form) as site:
+            expected = (".wav", recording(replace(call, codec=codec)))
+            assert await site.fetch(site.recordings.download(f"call_id:{call.call_id}", now)) == expected
+            # A converted recording is not gone on with: it comes anew.
+            point = ResumePoint(1_000, '"state-1"', ".wav")
+            assert await site.fetch(site.recordings.resume(f"call_id:{call.call_id}", now, point)) == expected
+            assert {request.action for request in site.simulator.requests} == {
+                "RequestToken",
+                "GetMediaEncoded",
+            }
+            failure = await site.failure(site.recordings.download("call_id:unknown", now))
+            assert isinstance(failure, RecordingMissing)
+        async with opened(media="opus") as site:
+            failure = await site.failure(site.recordings.download(f"call_id:{call.call_id}", now))
             assert isinstance(failure, RequestRefused)
 
     run(main())
