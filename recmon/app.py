@@ -38,6 +38,7 @@ from recmon.services.markers import MarkerService
 from recmon.services.members import MemberService
 from recmon.services.monitor import Monitor
 from recmon.services.notes import NoteService
+from recmon.services.own_clock import OwnClock
 from recmon.services.places import RecordingPlaces
 from recmon.services.playback import PlaybackService
 from recmon.services.playlist import Playlist
@@ -217,6 +218,7 @@ async def open_services(
             server.name: CallLimits(server.longest_call_hours * 3600, watched_server.list_ongoing)
             for server, watched_server in zip(servers, watched, strict=True)
         }
+        await stack.enter_async_context(OwnClock(book, now))
         await stack.enter_async_context(SilentCalls(limits, book, monitor.heard, now))
         await stack.enter_async_context(monitor)
         await stack.enter_async_context(hooks)

@@ -8,8 +8,9 @@ of equals the later counts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from recmon.domain.calls import (
@@ -149,6 +150,28 @@ class CallBook:
         """Give up the live ones among some calls: their end will not be seen any more."""
         changes = _Changes()
         self._lose([entry for key in keys if (entry := self._live.get(key))], changes)
+        return self._publish(changes)
+
+    def move_our_times(self, change: timedelta, right: Collection[CallKey] = ()) -> CallBookChange:
+        """Note that our clock was set: what it dated of live calls is moved by as much, into its new terms.
+
+        Args:
+            change: by how much the clock was set forward.
+            right: calls that are dated in the new terms already.
+        """
+        changes = _Changes()
+        for key, entry in self._live.items():
+            if key in right:
+                continue
+            call = entry.call
+            moved: dict[str, Any] = {}
+            if call.received_at is not None:
+                moved["received_at"] = _moved(call.received_at, change)
+            if call.started_at is not None and "started_at" not in entry.ranks:
+                moved["started_at"] = _moved(call.started_at, change)
+            if moved:
+                entry.call = replace(call, **moved)
+                changes.note(entry.call, is_new=False)
         return self._publish(changes)
 
     def ongoing(self, server: ServerId | None = None) -> tuple[Call, ...]:
@@ -291,6 +314,13 @@ def _ranks_of_stored(call: Call) -> dict[str, int]:
         names += [f"{end}.{part}" for part in ("number", "name") if getattr(party, part)]
     names += [f"cdr.{name}" for name, value in call.cdr.fields if value]
     return dict.fromkeys(names, _ENDED)
+
+
+def _moved(at: datetime, change: timedelta) -> datetime:
+    try:
+        return at + change
+    except OverflowError:
+        return at
 
 
 def _told(facts: CallFacts) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Ten minutes of calls through the window's own tables: when each appears, and when it moves to the past ones.
+"""Ten minutes of calls through the window's own tables: when each appears, and when it moves to Past.
 
 Not among the benchmarks that run by default, because of its length: `dev.py bench live_list`.
 """

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 
-def figure(row: int, name: str, value: float | str) -> None:
+def figure(row: int | str, name: str, value: float | str) -> None:
     """Note a figure of one row of the table, where the environment variable RECMON_FIGURES names a file."""
     target = os.environ.get("RECMON_FIGURES")
     if not target:
