@@ -40,6 +40,10 @@ class FakeDownloads:
 
     def __init__(self) -> None:
         self.by_ref: dict[RecordingRef, FakeDownload] = {}
+        self.kept_peaks: Path | None = None
+
+    def peaks_file(self, ref: RecordingRef) -> Path | None:
+        return self.kept_peaks
 
     def open(self, ref: RecordingRef) -> FakeDownload:
         return self.by_ref.setdefault(ref, FakeDownload())

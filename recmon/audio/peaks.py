@@ -49,16 +49,24 @@ class PeakReader:
 
     Attributes:
         peaks: in all resolutions, as far as they are known; None before the header was read.
+        is_finished: whether that is all of them.
     """
 
     def __init__(
         self, file: GrowingFile, publish: Callable[[Waveform], None], bare: BareSound | None = None
     ) -> None:
         self.peaks: Peaks | None = None
+        self.is_finished = False
         self._file = file
         self._decoder = Decoder(file, bare)
         self._publish = publish
         self._is_aborted = False
+
+    def show(self, peaks: Peaks) -> None:
+        """Publish peaks that are known already, instead of `run`."""
+        self.peaks = peaks
+        self._publish(peaks.overview())
+        self._decoder.close()
 
     def run(self) -> None:
         """Read to the end, or until `abort`.
@@ -97,6 +105,7 @@ class PeakReader:
                 self._publish(peaks.overview())
         if not self._is_aborted:
             peaks.finish()
+            self.is_finished = True
             self._publish(peaks.overview())
 
     def _stored_blocks(self, layout: SampleLayout, levels: _Levels) -> Iterator[Levels]:
@@ -128,18 +137,43 @@ class Peaks:
         channels: of the recording.
         sample_rate: of the recording.
         scale: the peak, from 0 to 255, for each level.
+
+    Attributes:
+        channels: of the recording.
+        sample_rate: of the recording.
+        frames: how many are known.
     """
 
     def __init__(self, channels: int, sample_rate: int, scale: Levels) -> None:
-        self._channels = channels
+        self.channels = channels
+        self.sample_rate = sample_rate
+        self.frames = 0
         self._scale = scale
-        self._rate = sample_rate
         self._step = FINEST_FRAMES << max(0, (sample_rate // 8000).bit_length() - 1)
-        self._frames = 0
         self._length_s: float | None = None
         self._rest: Levels = np.zeros((0, channels), np.uint8)
         # Each resolution as a table that grows by doubling, and the number of bins in it.
         self._tables: list[tuple[Levels, int]] = [(np.zeros((0, channels), np.uint8), 0)]
+
+    @classmethod
+    def of_finest(cls, finest: Levels, sample_rate: int, frames: int) -> Peaks:
+        """Return finished peaks from what `finest` returned.
+
+        Raises:
+            ValueError: the numbers do not belong together.
+        """
+        peaks = cls(finest.shape[1], sample_rate, _DIRECT)
+        if len(finest) != -(-frames // peaks._step):
+            raise ValueError("not the peaks of so many frames")
+        peaks.frames = frames
+        peaks._append(finest)
+        peaks.finish()
+        return peaks
+
+    def finest(self) -> Levels:
+        """Return the finest peaks, of shape (bins, channels)."""
+        table, there = self._tables[0]
+        return table[:there]
 
     def expect(self, length_s: float | None) -> None:
         """Take note of the length of the whole recording."""
@@ -147,7 +181,7 @@ class Peaks:
 
     def add(self, block: Levels) -> None:
         """Take in the levels of the next frames, of shape (frames, channels)."""
-        self._frames += len(block)
+        self.frames += len(block)
         waiting = np.concatenate((self._rest, block)) if len(self._rest) else block
         whole = len(waiting) // self._step * self._step
         self._rest = waiting[whole:].copy()
@@ -163,17 +197,17 @@ class Peaks:
             rest = self._fresh(level, self._tables[level][1])
             if len(rest):
                 self._tables[level + 1] = _grown(self._tables[level + 1], _joined(rest, FEWER_EACH))
-        self._length_s = self._frames / self._rate
+        self._length_s = self.frames / self.sample_rate
 
     def overview(self) -> Waveform:
         """Return the peaks of the whole recording, in at most `MOST_BINS` stretches and one."""
-        frames = max(self._frames, round((self._length_s or 0.0) * self._rate))
+        frames = max(self.frames, round((self._length_s or 0.0) * self.sample_rate))
         level, size = self._resolution(max(1, -(-frames // (MOST_BINS * self._step))))
         return self._waveform(level, size, 0, self._tables[level][1])
 
     def between(self, begin_s: float, end_s: float, columns: int) -> Waveform:
         """Return the peaks of a part, in about so many stretches: fewer where the finest bins are longer."""
-        wanted = (end_s - begin_s) * self._rate / (max(1, columns) * self._step)
+        wanted = (end_s - begin_s) * self.sample_rate / (max(1, columns) * self._step)
         level, size = self._resolution(max(1, round(wanted)))
         bin_s = self._bin_s(level, size)
         first = max(0, math.floor(begin_s / bin_s + ROUNDING))
@@ -189,12 +223,12 @@ class Peaks:
         return level, size
 
     def _bin_s(self, level: int, size: int) -> float:
-        return float(size * FEWER_EACH**level * self._step / self._rate)
+        return float(size * FEWER_EACH**level * self._step / self.sample_rate)
 
     def _waveform(self, level: int, size: int, begin: int, end: int) -> Waveform:
         peaks = _joined(self._tables[level][0][begin:end], size)
-        known_s = min(max(begin, end) * self._bin_s(level, 1), self._frames / self._rate)
-        channels = tuple(peaks[:, channel].tobytes() for channel in range(self._channels))
+        known_s = min(max(begin, end) * self._bin_s(level, 1), self.frames / self.sample_rate)
+        channels = tuple(peaks[:, channel].tobytes() for channel in range(self.channels))
         return Waveform(
             channels, self._bin_s(level, size), self._length_s, known_s, begin * self._bin_s(level, 1)
         )
@@ -204,7 +238,7 @@ class Peaks:
         level = 0
         while self._tables[level][1] >= COARSEST_BINS:
             if level + 1 == len(self._tables):
-                self._tables.append((np.zeros((0, self._channels), np.uint8), 0))
+                self._tables.append((np.zeros((0, self.channels), np.uint8), 0))
             fresh = self._fresh(level, self._tables[level][1] // FEWER_EACH * FEWER_EACH)
             if len(fresh):
                 self._tables[level + 1] = _grown(self._tables[level + 1], _joined(fresh, FEWER_EACH))

@@ -44,6 +44,7 @@ READ_BLOCK = 1 << 20
 """A copy or a check can be stopped after each of these."""
 
 _SEALED = "-sealed"
+_PEAKS = ".peaks"
 _NAME = re.compile(r"[0-9a-f]{64}(?:-sealed)?(?:\.[0-9a-z]+)?")
 _OLD_NAME = re.compile(r"[0-9a-f]{40}\.[0-9a-z]+")
 """Named by the place a recording came from, as it was done before there were records of recordings."""
@@ -123,6 +124,17 @@ class RecordingCache:
         else:
             path = None
         return path if path is not None and path.is_file() else None
+
+    def peaks_file(self, ref: RecordingRef) -> Path | None:
+        """Return where the peaks of a recording are kept, beside it; None where it is encrypted or not here.
+
+        They would tell who spoke when.
+        """
+        record = self._here.get(ref)
+        if record is None or record.content is None or not record.content.file:
+            return None
+        stem = Path(record.content.file).stem
+        return None if stem.endswith(_SEALED) else self.folder / f"{stem}{_PEAKS}"
 
     def record(self, ref: RecordingRef) -> StoredRecording | None:
         """Return what is kept of a recording that has a file here."""
@@ -271,6 +283,7 @@ class RecordingCache:
         path, is_old = self.folder / file, bool(_OLD_NAME.fullmatch(file))
         try:
             await asyncio.to_thread(path.unlink, missing_ok=True)
+            await asyncio.to_thread(path.with_suffix(_PEAKS).unlink, missing_ok=True)
         except OSError:
             return False  # on Windows a file that is played
         if is_old:
@@ -332,11 +345,14 @@ class RecordingCache:
     def _sweep(self, known: set[str | None]) -> set[str]:
         """Delete parts that nobody writes and files that nobody knows; return the names of known files."""
         names: set[str] = set()
+        peaks = {Path(name).stem + _PEAKS for name in known if name}
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for path in self.folder.iterdir():
                 if path.name in known:
                     names.add(path.name)
+                elif path.name in peaks:
+                    continue
                 elif path.suffix != PART and _OLD_NAME.fullmatch(path.name):
                     self._old[path.stem] = path
                 elif _NAME.fullmatch(path.name) or (path.suffix == PART and not is_part_in_use(path)):

@@ -201,6 +201,10 @@ class DownloadService:
         if ref not in self._urgent:
             self.suspend(ref)
 
+    def peaks_file(self, ref: RecordingRef) -> Path | None:
+        """Return where the peaks of a recording that is here are kept; None where they may not be."""
+        return self._cache.peaks_file(ref)
+
     def is_running(self, ref: RecordingRef) -> bool:
         """Return whether the recording is being fetched, for whomever."""
         return ref in self._running

@@ -427,7 +427,9 @@ class PlaybackService:
         # What has no end has no overview.
         if self._file is None or self._file.is_endless:
             return
-        self._survey = Survey(self._file, self._call_soon, self._on_waveform, self._on_speech, self._bare)
+        self._survey = Survey(
+            self._file, self._call_soon, self._on_waveform, self._on_speech, self._bare, self._peaks_file()
+        )
         self._threads = [*self._survey.threads, *(known for known in self._threads if known.is_alive())]
 
     def _call_soon(self, function: Callable[..., None], *arguments: object) -> None:
@@ -445,6 +447,12 @@ class PlaybackService:
         if self._requested_at is not None and started_at is not None:
             waited_s, self._requested_at = started_at - self._requested_at, None
             self.started.publish(waited_s)
+
+    def _peaks_file(self) -> Path | None:
+        source = self._status.source
+        if self._downloads is None or self._bare is not None or not isinstance(source, RecordingRef):
+            return None
+        return self._downloads.peaks_file(source)
 
     def _tell_heard(self) -> None:
         source = self._status.source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recmon.audio.stream import GrowingFile
@@ -25,6 +26,7 @@ class Survey:
         on_waveform: told the overview as it grows.
         on_speech: told who speaks when, and how loud both sides are.
         bare: what the file is made of, where the listener chose that.
+        kept: where the peaks of this recording are kept, or will be; None for nowhere.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Survey:
         on_waveform: Callable[[Waveform], None],
         on_speech: Callable[[SpeechMap, tuple[SideLevel, ...]], None],
         bare: BareSound | None = None,
+        kept: Path | None = None,
     ) -> None:
         # With numpy, which by now was loaded by the player's thread: too slow for the program's start.
         from recmon.audio.peaks import PeakReader
@@ -41,6 +44,7 @@ class Survey:
 
         self.threads: list[threading.Thread] = []
         self._is_over = False
+        self._kept = kept
         self._peaks: PeakReader = PeakReader(
             file, lambda waveform: call_soon(self._tell, on_waveform, waveform), bare
         )
@@ -49,7 +53,7 @@ class Survey:
         )
         if file.is_finished:
             # One after the other: the overview is waited for.
-            self._start("survey", self._peaks.run, self._speech.run)
+            self._start("survey", self._find_peaks, self._speech.run)
         else:
             self._start("waveform", self._peaks.run)
             self._start("speech", self._speech.run)
@@ -64,6 +68,17 @@ class Survey:
         self._is_over = True
         self._peaks.abort()
         self._speech.abort()
+
+    def _find_peaks(self) -> None:
+        from recmon.audio.kept_peaks import keep, load
+
+        known = load(self._kept) if self._kept is not None else None
+        if known is not None:
+            self._peaks.show(known)
+            return
+        self._peaks.run()
+        if self._kept is not None and self._peaks.peaks is not None and self._peaks.is_finished:
+            keep(self._kept, self._peaks.peaks)
 
     def _start(self, name: str, *works: Callable[[], None]) -> None:
         def run() -> None:

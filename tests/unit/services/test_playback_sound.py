@@ -12,6 +12,8 @@ from fake_output import FakeOutput
 from numpy.typing import NDArray
 from playing import RATE, Listener, noise, place_of, playback, until_true, write
 
+from recmon.audio.stream import GrowingFile
+from recmon.domain.calls import RecordingRef, ServerId
 from recmon.domain.mixing import Channel, Mix
 from recmon.domain.speech import Span, SpeechMap
 from recmon.services.playback import HeardSpan, PlaybackState
@@ -397,3 +399,28 @@ def test_peaks_of_a_part_are_finer_than_the_overview(run: Run, tmp_path: Path) -
             assert levels[276:].min() > 50
 
     run(scenario())
+
+
+def test_peaks_of_a_recording_are_kept_and_shown_again(run: Run, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.peaks"
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            listener.downloads.kept_peaks = kept
+            overviews = []
+            for name in ("a.wav", "b.wav"):
+                ref = RecordingRef(ServerId("server"), f"path:{name}")
+                path = write(tmp_path / name, noise(4.0) if name == "a.wav" else talk((4.0, 0.0)))
+                file = GrowingFile.whole(path)
+                file.close()
+                listener.downloads.open(ref).file.set_result(file)
+                await listener.service.play(ref)
+                await known_speech(listener)
+                overviews.append(listener.service.waveform)
+            # The second has the peaks of the first, because they were found where its own are kept.
+            assert overviews[0] is not None
+            assert overviews[0] == overviews[1]
+            listener.service.stop()
+
+    run(scenario())
+    assert kept.stat().st_size > 100
