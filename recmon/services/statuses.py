@@ -8,13 +8,14 @@ from enum import Enum
 
 from recmon.domain.calls import ServerId
 from recmon.domain.events import LinkEvent
+from recmon.domain.retrying import LOCKED_OUT
 from recmon.errors import AuthenticationFailed, RecmonError
 from recmon.publisher import Publisher
 from recmon.services.hook_counts import HookCounts
 
 LOCKED_OUT_STATUS = 403
-LOCKED_OUT_S = 900.0
-"""A server that locked our address out with this status is left alone so long (ccfs.md 6)."""
+LOCKED_OUT_S = LOCKED_OUT.total_seconds()
+"""Of a server that locked our address out with this status: it is left alone so long."""
 
 
 class LinkState(Enum):

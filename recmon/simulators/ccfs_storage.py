@@ -25,6 +25,7 @@ class ObjectStorage:
 
     Attributes:
         authorised: how many requests carried credentials, which nobody should send here.
+        handed_out: all links so far.
         is_closed: refuse every link, as if it were too old.
     """
 
@@ -38,6 +39,7 @@ class ObjectStorage:
     ) -> None:
         self.authorised = 0
         self.request_count = 0
+        self.handed_out: list[str] = []
         self.is_closed = False
         self._certificate = certificate
         self._find = find
@@ -80,7 +82,9 @@ class ObjectStorage:
         key = secrets.token_hex(8)
         signature = secrets.token_urlsafe(24)
         self._links[f"{key}?{signature}"] = path
-        return f"https://{self.origin}/recordings/{key}?AWSAccessKeyId=site&Expires=8h&Signature={signature}"
+        link = f"https://{self.origin}/recordings/{key}?AWSAccessKeyId=site&Expires=8h&Signature={signature}"
+        self.handed_out.append(link)
+        return link
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.request_count += 1
