@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from recmon.audio.output import SoundDeviceOutput
-from recmon.domain.callbook import CallBook
+from recmon.domain.callbook import CallBook, CallBookChange
 from recmon.domain.calls import ServerId
 from recmon.errors import RecordingMissing, SecretMissing
 from recmon.paths import DataDir
@@ -51,6 +51,7 @@ from recmon.services.saving import SavingService
 from recmon.services.server_watch import WatchedServer
 from recmon.services.silent_calls import CallLimits, SettlingService, SilentCalls
 from recmon.services.synchronisation import HistorySync
+from recmon.services.transcript_files import TranscriptFiles
 from recmon.services.transcripts import TranscriptService
 from recmon.settings.model import CacheSettings, Secret, ServerSettings, Settings
 from recmon.settings.secrets import reveal_or_make, reveal_secret
@@ -90,6 +91,7 @@ class Services:
     health: HealthService
     saving: SavingService
     playlist: Playlist
+    transcript_files: TranscriptFiles
     hooks: HookService
     transcripts: TranscriptService
     members: MemberService
@@ -251,6 +253,11 @@ async def open_services(
             health,
             SavingService(downloads.open_whole, downloads.save_as, details.recording_of),
             Playlist(playback),
+            TranscriptFiles(
+                transcripts,
+                archives.locate,
+                lambda call: history.record(CallBookChange(removed=(call,))),
+            ),
             hooks,
             transcripts,
             MemberService(settings),

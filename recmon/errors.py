@@ -318,6 +318,20 @@ class CallNotFound(RecmonError):
         self.call_id = call_id
 
 
+class TranscriptUnreadable(RecmonError):
+    """A file that should be a transcript cannot be read as one.
+
+    Attributes:
+        name: of the file.
+        detail: what is wrong with it.
+    """
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{name}: {detail}")
+        self.name = name
+        self.detail = detail
+
+
 class NoteNotYours(RecmonError):
     """Somebody else's note was to be taken back.
 

@@ -34,6 +34,9 @@ ACTIONS = (
     ActionSpec("clear_cache", "&Clear the recordings kept here…", "&File"),
     ActionSpec("import_archive", "&Import archive…", "&File", ("Ctrl+I",), "import", starts_section=True),
     ActionSpec("import_lists", "Import call &lists…", "&File", ("Ctrl+Shift+I",)),
+    ActionSpec(
+        "add_transcript", "Add &transcript…", "&File", (), "transcript", help="Add a transcript to a call"
+    ),
     ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), needs_services=False, starts_section=True),
     ActionSpec("copy_rows", "&Copy rows", "&Edit", ("Ctrl+C",), "copy", in_table_only=True),
     ActionSpec("select_all", "Select all &rows", "&Edit", ("Ctrl+A",), in_table_only=True),

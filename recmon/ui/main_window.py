@@ -264,6 +264,8 @@ class MainWindow(QMainWindow):
             "members": self._show_members,
             "settle": self._settle,
             "play": self._play,
+            "add_transcript": self._add_transcript,
+            "transcript": self._find_in_transcript,
             "play_in_order": self._play_in_order,
             "next_call": lambda: self._step_in_list(1),
             "previous_call": lambda: self._step_in_list(-1),
@@ -280,6 +282,7 @@ class MainWindow(QMainWindow):
                 lambda checked=False, choice=choice: self._choose_theme(choice)
             )
         actions["compact"].toggled.connect(self._on_compact_toggled)
+        actions["mini_player"].toggled.connect(self._show_mini_player)
 
     # Acting
 
@@ -339,6 +342,18 @@ class MainWindow(QMainWindow):
         for name in ("import_archive", "import_lists"):
             self.actions_by_name[name].setEnabled(not is_running)
             self.actions_by_name[name].setToolTip("An import goes on already." if is_running else "")
+
+    def _add_transcript(self) -> None:
+        if self._workplace is not None:
+            self._workplace.playing.choose_transcript(self._current_call(), self)
+
+    def _find_in_transcript(self) -> None:
+        if self._workplace is not None:
+            self._workplace.details.begin_transcript()
+
+    def _show_mini_player(self, is_shown: bool) -> None:
+        if self._workplace is not None:
+            self._workplace.show_mini_player(is_shown, self.actions_by_name["mini_player"])
 
     def _play_in_order(self) -> None:
         if self._workplace is not None:

@@ -225,6 +225,10 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"The call {e.call_id} is not in the history.",
         "It may have been removed.",
     ),
+    errors.TranscriptUnreadable: lambda e: (
+        f"{e.name} cannot be read as a transcript: {e.detail}.",
+        "Choose a WebVTT, SRT or JSON file.",
+    ),
     errors.NoteNotYours: lambda e: (
         f"This note was written by {e.author}: only its author can take it back.",
         "Write a note of your own beside it.",

@@ -7,7 +7,7 @@ from recmon.ui.panes.jump_places import Jump
 from recmon.ui.panes.sound_choices import STEPS_BACK_S
 
 _MENU = "&Playback"
-_GO, _SPEED, _SILENCE = f"{_MENU}/&Go to", f"{_MENU}/Spee&d", f"{_MENU}/Silenc&e"
+_GO, _SPEED, _SILENCE = f"{_MENU}/&Jump to", f"{_MENU}/Spee&d", f"{_MENU}/Silenc&e"
 _LOOP, _SOUND, _VIEW = f"{_MENU}/Loop&ing", f"{_MENU}/So&und", f"{_MENU}/&Waveform"
 _STEP_BACK = f"{_MENU}/S&tep back on resume"
 
@@ -63,7 +63,8 @@ PLAYBACK_ACTIONS = (
     ActionSpec("forward_far", "Fo&rward 15 s", _MENU, ("Ctrl+Right",)),
     ActionSpec("add_note", "Add a &note…", _MENU, ("N",), "note", starts_section=True),
     ActionSpec("unheard", "Play what is un&heard", _MENU, ("U",)),
-    ActionSpec("summary", "Tell about the re&cording", _MENU, ("I",), "info"),
+    ActionSpec("transcript", "Find in the trans&cript", _MENU, ("Ctrl+R",), "transcript"),
+    ActionSpec("summary", "Tell about the recordin&g", _MENU, ("I",), "info"),
     ActionSpec("go_to_time", "Tim&e…", _GO, ("Ctrl+T",), help="Go to time"),
     ActionSpec("go_to_start", "&Start", _GO, ("Ctrl+B",), help="Go to the start"),
     ActionSpec("go_near_end", "15 s &before the end", _GO, ("Ctrl+E",), help="Go to 15 s before the end"),

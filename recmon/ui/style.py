@@ -2,8 +2,8 @@
 
 Widgets ask for a look by the dynamic property `kind`. Of a QLabel: `quiet` (secondary, 12 px), `heading`
 (17 px semibold), `section` (above a group), `status`, `bad`, `live`. Of a button: `accent`, `link`, `pill`,
-`round` (the play button), `view` (top bar), `status`. Of a QFrame: `panel`, `ground`, `band`, `status`,
-`toast`, `line`.
+`round` (the play button), `view` (top bar), `tool` (the player's), `status`. Of a QFrame: `panel`, `ground`,
+`band`, `status`, `toast`, `line`. Of a QSlider: `balance` (has its usual place in the middle).
 """
 
 from __future__ import annotations
@@ -80,6 +80,14 @@ def style_sheet(tokens: Tokens) -> str:
     QProgressBar {{ background: {t.line}; border: none; border-radius: 3px; }}
     QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}
 
+    QSlider {{ min-height: 24px; }}
+    QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {t.line}; }}
+    QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {t.quiet}; }}
+    QSlider::handle:horizontal {{ width: 12px; height: 12px; margin: -5px 0; border-radius: 7px;
+        background: {t.text}; border: 1px solid {t.panel}; }}
+    QSlider::handle:horizontal:focus {{ background: {t.accent}; border: 1px solid {t.text}; }}
+    QSlider[kind="balance"]::sub-page:horizontal {{ background: {t.line}; }}
+
     QDialogButtonBox, QMessageBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 
     QToolButton {{ background: transparent; color: {t.text}; border: 1px solid transparent;
@@ -95,6 +103,7 @@ def style_sheet(tokens: Tokens) -> str:
     QToolButton[kind="round"]:disabled {{ background: {t.line}; }}
     QToolButton[kind="status"] {{ color: {t.quiet}; padding: 2px 8px; }}
     QToolButton[kind="status"]:hover {{ color: {t.text}; }}
+    QToolButton[kind="tool"]:checked {{ background: {t.selection}; color: {t.accent_text}; }}
     QToolButton[kind="view"] {{ padding: 6px 12px; border-radius: 6px; font-weight: 500; }}
     QToolButton[kind="view"]:checked {{ background: {t.selection}; color: {t.accent_text}; }}
 

@@ -15,6 +15,7 @@ EXAMPLES: dict[type[RecmonError], RecmonError] = {
     errors.DatabaseSetAside: errors.DatabaseSetAside("history.sqlite3", "not a database", "history.damaged"),
     errors.PortTaken: errors.PortTaken("127.0.0.1", 8790, 8791),
     errors.CallNotFound: errors.CallNotFound("east/1"),
+    errors.TranscriptUnreadable: errors.TranscriptUnreadable("words.vtt", "no words are in it"),
     errors.AnswerNotReady: errors.AnswerNotReady("the server builds a file", retry_after_s=30),
     errors.QueryError: errors.QueryError("foo:bar", 5, "there is no search word foo"),
 }

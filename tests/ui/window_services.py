@@ -489,6 +489,21 @@ class ToldHealth:
         self.expected.append((call, recording))
 
 
+class RememberedTranscriptFiles:
+    """Remembers which files were taken in; finds none by itself."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[CallKey, Path]] = []
+
+    async def find(self, call: Call, recording: RecordingRef) -> bool:
+        return False
+
+    async def take_in(self, call: Call, file: Path) -> int:
+        await asyncio.sleep(0)
+        self.taken.append((call.key, file))
+        return 3
+
+
 class ToldHeard:
     """Says what the test puts in."""
 
@@ -646,6 +661,7 @@ class WindowServices:
     markers: KnownMarkers = field(default_factory=KnownMarkers)
     notes: KeptNotes = field(default_factory=KeptNotes)
     heard: ToldHeard = field(default_factory=ToldHeard)
+    transcript_files: RememberedTranscriptFiles = field(default_factory=RememberedTranscriptFiles)
     health: ToldHealth = field(default_factory=ToldHealth)
     saving: RememberedSaving = field(default_factory=RememberedSaving)
     imports: SteppedImports = field(default_factory=SteppedImports)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from recmon.domain.calls import Call, CallKey, RecordingRef
+from recmon.domain.transcripts import Phrase
 from recmon.errors import RecmonError, RecordingMissing
 from recmon.services.details import CallDetails
 from recmon.services.listening import live_sound
@@ -41,6 +42,7 @@ from recmon.ui.panes.field_view import FieldView
 from recmon.ui.panes.labels import ElidedLabel, plain_tool_tip
 from recmon.ui.panes.notes_panel import NotesPanel
 from recmon.ui.panes.ticker import Clock, VisibleTicker, utc_now
+from recmon.ui.panes.transcript_view import TranscriptView
 from recmon.ui.tasks import UiTasks
 from recmon.ui.theme import Theme
 
@@ -102,7 +104,7 @@ class DetailsPane(QFrame):
             marks.changed.connect(self._on_mark_changed)
         self._transcript = transcript
         if transcript is not None:
-            transcript.changed.connect(self._refresh)
+            transcript.changed.connect(self._on_words_changed)
         self._notes = notes
         self._playback = playback
         self._why_not_listen = why_not_listen
@@ -130,7 +132,17 @@ class DetailsPane(QFrame):
         self._raw.setCheckable(True)
         self._raw.setProperty("kind", "view")
         self._raw.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._said_button = QToolButton()
+        self._said_button.setText("Transcript")
+        self._said_button.setToolTip("Show what was said, in step with the sound (Ctrl+R)")
+        self._said_button.setAccessibleName("Show the transcript")
+        self._said_button.setCheckable(True)
+        self._said_button.setProperty("kind", "view")
+        self._said_button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._said_button.hide()
         self._fields = FieldView(theme)
+        self._said = TranscriptView(theme)
+        self._said.hide()
         self._empty = QLabel(_EMPTY)
         self._empty.setTextFormat(Qt.TextFormat.PlainText)
         self._empty.setProperty("kind", "quiet")
@@ -141,6 +153,8 @@ class DetailsPane(QFrame):
         self._play.clicked.connect(self._on_play_clicked)
         self._listen.clicked.connect(self._on_listen_clicked)
         self._raw.toggled.connect(self._on_raw_toggled)
+        self._said_button.toggled.connect(self._show_words)
+        self._said.place_requested.connect(self._on_words_chosen)
         self._fields.copied.connect(self._on_copied)
         if self._notes is not None:
             self._notes.place_requested.connect(self.place_requested)
@@ -195,6 +209,7 @@ class DetailsPane(QFrame):
         self._show_play(self._playback.status)
         if is_other:
             self._fields.scroll_to_top()
+            self._show_words()
 
     def _place(self) -> None:
         buttons = QHBoxLayout()
@@ -203,6 +218,7 @@ class DetailsPane(QFrame):
         # One of the two is shown at a time.
         buttons.addWidget(self._listen)
         buttons.addStretch(1)
+        buttons.addWidget(self._said_button)
         buttons.addWidget(self._raw)
         head = QVBoxLayout()
         head.setContentsMargins(16, 16, 16, 0)
@@ -219,6 +235,7 @@ class DetailsPane(QFrame):
         fields.setContentsMargins(5, 0, 4, 8)
         fields.addWidget(self._fields)
         column.addLayout(fields, 1)
+        column.addWidget(self._said, 1)
         if self._notes is not None:
             column.addWidget(self._notes)
         empty = QWidget()
@@ -235,14 +252,61 @@ class DetailsPane(QFrame):
                 (
                     call_section(self._call, self._now(), self._zone),
                     recording_section(self._call, self._facts),
-                    *self._said(self._call),
+                    *self._words_as_told(self._call),
                     *self._cdr,
                 )
             )
 
-    def _said(self, call: Call) -> tuple[Section, ...]:
-        phrases = () if self._transcript is None else self._transcript.phrases
-        return (transcript_section(call, phrases),) if phrases else ()
+    # What was said
+
+    def begin_transcript(self) -> None:
+        """Show the transcript in step with the sound, where there is one, and let the user search in it."""
+        if self._has_timed_words():
+            self._said_button.setChecked(True)
+            self._said.begin_search()
+        else:
+            self._notifier.tell(
+                Notice(
+                    "There is no transcript with times of this call.",
+                    "A WebVTT, SRT or JSON file can be added from the File menu.",
+                    topic="transcript",
+                )
+            )
+
+    def _phrases(self) -> tuple[Phrase, ...]:
+        return () if self._transcript is None else self._transcript.phrases
+
+    def _has_timed_words(self) -> bool:
+        return any(phrase.start_s is not None for phrase in self._phrases())
+
+    def _words_as_told(self, call: Call) -> tuple[Section, ...]:
+        """Return the words among the fields: those without times, which cannot follow the sound."""
+        phrases = self._phrases()
+        return (transcript_section(call, phrases),) if phrases and not self._has_timed_words() else ()
+
+    def _on_words_changed(self) -> None:
+        self._refresh()
+        self._show_words()
+
+    def _show_words(self) -> None:
+        has_words = self._has_timed_words()
+        self._said_button.setVisible(has_words)
+        is_shown = has_words and self._said_button.isChecked()
+        self._said.setVisible(is_shown)
+        self._fields.setVisible(not is_shown)
+        if has_words and self._call is not None:
+            self._said.show_phrases(
+                self._phrases(), words.party(self._call.caller), words.party(self._call.callee)
+            )
+            self._follow_words(self._playback.status)
+
+    def _follow_words(self, status: PlaybackStatus) -> None:
+        is_loaded = self._facts.ref is not None and status.source == self._facts.ref
+        self._said.show_position(status.position_s if is_loaded else None)
+
+    def _on_words_chosen(self, place_s: float) -> None:
+        if self._call is not None:
+            self.place_requested.emit(self._call, place_s)
 
     def _read_cdr(self, call: Call) -> None:
         self._cdr = cdr_sections(self._details.sections(call), shows_raw=self._raw.isChecked())
@@ -337,6 +401,8 @@ class DetailsPane(QFrame):
         if self._call is None:
             return
         self._show_play(status)
+        if not self._said.isHidden():
+            self._follow_words(status)
         if (
             self._facts.ref is not None
             and status.source == self._facts.ref

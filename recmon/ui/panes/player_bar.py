@@ -78,11 +78,13 @@ class PlayerBar(QFrame):
 
     Signals:
         listen_requested(Call): listen to this call again, or play its recording if it is over.
+        call_named(str): this call is loaded now; empty for none.
         note_requested(): a note is wanted, and no recording is loaded to which it could be attached.
     """
 
     listen_requested = Signal(object)
     note_requested = Signal()
+    call_named = Signal(str)
 
     def __init__(
         self,
@@ -125,7 +127,7 @@ class PlayerBar(QFrame):
         self._waiting = QLabel()
         self._waiting.setTextFormat(Qt.TextFormat.PlainText)
         self._waiting.setProperty("kind", "quiet")
-        self._volume = VolumeControl(theme)
+        self._volume = VolumeControl()
         self._message = PlayerMessage(theme)
         self._entry = NoteEntry()
         self.waveform = WaveformView(theme, peaks_of=playback.peaks)
@@ -146,6 +148,11 @@ class PlayerBar(QFrame):
         self._subscription.cancel()
         self.marks.close_subscriptions()
 
+    @property
+    def title(self) -> str:
+        """Who speaks in what is loaded; empty where nothing is, or that is not known."""
+        return "" if self._call is None else words.call_title(self._call)
+
     def show_zone(self, zone: words.Zone) -> None:
         """Show the call's time in another zone."""
         self._zone = zone
@@ -159,7 +166,8 @@ class PlayerBar(QFrame):
         self.transport.show_call(call)
         self.marks.show_call(call)
         started_at = None if call is None else call.started_at
-        self._title.show_text("" if call is None else words.call_title(call))
+        self._title.show_text(self.title)
+        self.call_named.emit(self.title)
         self._day.setText("" if started_at is None else f", {words.day_time(started_at, self._zone)}")
 
     def set_volume(self, volume: float) -> None:

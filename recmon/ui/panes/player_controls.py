@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QHBoxLayout, QSlider, QStyle, QToolButton, QWidget
 
 from recmon.ui.icons import icon
 from recmon.ui.theme import Theme
-from recmon.ui.tokens import Tokens
 
 _TURN_MS = 1000
 _ARC_DEGREES = 100
@@ -92,9 +91,8 @@ class VolumeControl(QWidget):
 
     volume_requested = Signal(float)
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = theme
         self._volume = 1.0
         self._before_mute = 1.0
         self._button = QToolButton()
@@ -113,8 +111,6 @@ class VolumeControl(QWidget):
         row.setSpacing(4)
         row.addWidget(self._button)
         row.addWidget(self._slider)
-        theme.changed.connect(self._restyle)
-        self._restyle()
         self._shown_muted: bool | None = None
         self.show_volume(1.0)
 
@@ -158,23 +154,9 @@ class VolumeControl(QWidget):
         self.change(_VOLUME_STEP / 100 * (1 if event.angleDelta().y() > 0 else -1))
         event.accept()
 
-    def _restyle(self) -> None:
-        self._slider.setStyleSheet(_slider_style(self._theme.tokens))
-
 
 class _Slider(QSlider):
     """Leaves the wheel to the control around it, so that a notch means the same everywhere on it."""
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
-
-
-def _slider_style(tokens: Tokens) -> str:
-    return f"""
-    QSlider {{ min-height: 24px; }}
-    QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {tokens.line}; }}
-    QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {tokens.quiet}; }}
-    QSlider::handle:horizontal {{ width: 12px; height: 12px; margin: -5px 0; border-radius: 7px;
-        background: {tokens.text}; border: 1px solid {tokens.panel}; }}
-    QSlider::handle:horizontal:focus {{ background: {tokens.accent}; border: 1px solid {tokens.text}; }}
-    """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from recmon.domain.calls import Call
 from recmon.errors import RecmonError
@@ -19,6 +21,8 @@ from recmon.ui.panes.transport import PLAYBACK_TASK, SEEK_TASK
 from recmon.ui.tasks import UiTasks
 
 STILL_RUNNING = "The call is still going on. Its recording can be played after the end."
+
+TRANSCRIPT_TASK = "transcript beside the recording"
 
 _LIST_TOPIC = "playlist"
 _RESUMED_TOPIC = "resumed"
@@ -46,6 +50,7 @@ class Playing(QObject):
         self._player = player
         self._tasks = tasks
         self._notifier = notifier
+        self._folder = str(Path.home())
         self._subscriptions: tuple[Subscription, ...] = (
             services.playlist.due.subscribe(self._on_due),
             services.playlist.ended.subscribe(self._on_list_ended),
@@ -110,6 +115,29 @@ class Playing(QObject):
         self._services.playback.resume()
         await self._services.playback.seek(place_s)
 
+    def choose_transcript(self, call: Call | None, parent: QWidget) -> None:
+        """Ask for a file with a call's words, and keep them with the call."""
+        if call is None:
+            text = "No call is selected."
+            self._notifier.tell(Notice(text, "Select one, then add its transcript.", topic=TRANSCRIPT_TASK))
+            return
+        dialog = QFileDialog(parent, "Add a transcript", self._folder)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilters(["Transcripts (*.vtt *.srt *.json)", "All files (*)"])
+        dialog.fileSelected.connect(lambda name: self.take_transcript(call, Path(name)))
+        dialog.open()
+
+    def take_transcript(self, call: Call, file: Path) -> None:
+        """Keep a file as a call's transcript."""
+        self._folder = str(file.parent)
+        self._tasks.start(TRANSCRIPT_TASK, self._take_transcript(call, file))
+
+    async def _take_transcript(self, call: Call, file: Path) -> None:
+        count = await self._services.transcript_files.take_in(call, file)
+        found = words.counted(count, "phrase was", "phrases were")
+        self._notifier.tell(Notice(f"{found} taken from {file.name}.", topic=TRANSCRIPT_TASK))
+
     def _play(self, call: Call, start_s: float | None) -> bool:
         self.call_shown.emit(call)
         if not call.state.is_over:
@@ -136,6 +164,7 @@ class Playing(QObject):
         self._services.health.expect(call.key, ref)
         self._services.playlist.begun(ref)
         self._tasks.start(PLAYBACK_TASK, self._services.playback.play(ref, start_s))
+        self._tasks.start(TRANSCRIPT_TASK, self._services.transcript_files.find(call, ref))
         return True
 
     def _on_due(self, step: PlaylistStep) -> None:

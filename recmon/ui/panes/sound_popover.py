@@ -199,6 +199,8 @@ def _slider(least: int, most: int, name: str) -> QSlider:
     slider.setPageStep(3)
     slider.setFixedWidth(110)
     slider.setAccessibleName(name)
+    # Filled from nowhere: neither end is the usual one.
+    slider.setProperty("kind", "balance")
     return slider
 
 
