@@ -1,9 +1,9 @@
 """Transcripts in files: WebVTT, SubRip and JSON, read as they are found beside recordings.
 
 WebVTT is read by W3C's "WebVTT: The Web Video Text Tracks Format" (sections 4 and 6) as far as speech needs:
-styles, regions and settings are passed over. SubRip has no specification: blocks of times and lines, parted by
-empty lines. JSON has many forms: a list of objects, or an object that holds one, with text and times under
-their usual names. Whatever is damaged costs its own cue alone.
+styles, regions and settings are passed over. SubRip has no specification: blocks of times and lines, parted
+by empty lines. JSON has many forms: a list of objects, or an object that holds one, with text and times
+under their usual names. Whatever is damaged costs its own cue alone.
 """
 
 from __future__ import annotations

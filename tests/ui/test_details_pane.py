@@ -272,7 +272,7 @@ def test_a_section_of_the_server_is_not_mistaken_for_ours(pane: DetailsPane, det
 
 def test_raw_values_are_one_click_away(pane: DetailsPane) -> None:
     pane.show_call(CALL)
-    toggle = pane.findChildren(QToolButton)[0]
+    toggle = next(b for b in pane.findChildren(QToolButton) if b.accessibleName() == "Show raw values")
     QTest.mouseClick(toggle, Qt.MouseButton.LeftButton)
     told = said(pane)
     assert told["cause_code"] == "16"

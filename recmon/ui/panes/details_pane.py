@@ -126,7 +126,7 @@ class DetailsPane(QFrame):
         self._listen.setIcon(icon("headphones"))
         self._listen.setIconSize(QSize(16, 16))
         self._raw = QToolButton()
-        self._raw.setText("Raw values")
+        self._raw.setText("Raw")
         self._raw.setToolTip("Show raw values: the vendor's own field names and values")
         self._raw.setAccessibleName("Show raw values")
         self._raw.setCheckable(True)

@@ -213,7 +213,8 @@ class PlayerBar(QFrame):
         if not self.transport.has_places:
             return
         position = words.duration(self.waveform.shown_s)
-        told = f"{position} of {self.marks.summary}"
+        # Figures and their signs are not parted at the end of a line.
+        told = f"{position} of {self.marks.summary}".replace(" %", "\u00a0%")
         self._notifier.tell(Notice(f"{told}.", topic="summary"))
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self.waveform, told))
 
@@ -257,6 +258,8 @@ class PlayerBar(QFrame):
         column.addWidget(self._entry)
         column.addWidget(self.waveform, 1)
         whole = QVBoxLayout(self)
+        # The layout knows only what is shown now; see `minimumSizeHint`.
+        whole.setSizeConstraint(QVBoxLayout.SizeConstraint.SetNoConstraint)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
         self._nothing.setContentsMargins(16, 12, 16, 12)

@@ -143,6 +143,9 @@ def lane_tokens(peaks: Waveform | None) -> tuple[str, ...]:
 
 
 def _picture(frame: Frame, draw: Callable[[QPainter], None]) -> QPixmap:
+    if min(frame.size) <= 0:
+        # A window can be made so narrow that names and margins take all of it.
+        return QPixmap()
     pixmap = QPixmap(QSize(*frame.size) * frame.ratio)
     pixmap.setDevicePixelRatio(frame.ratio)
     pixmap.fill(Qt.GlobalColor.transparent)
