@@ -282,7 +282,6 @@ class MainWindow(QMainWindow):
                 lambda checked=False, choice=choice: self._choose_theme(choice)
             )
         actions["compact"].toggled.connect(self._on_compact_toggled)
-        actions["mini_player"].toggled.connect(self._show_mini_player)
 
     # Acting
 
@@ -350,10 +349,6 @@ class MainWindow(QMainWindow):
     def _find_in_transcript(self) -> None:
         if self._workplace is not None:
             self._workplace.details.begin_transcript()
-
-    def _show_mini_player(self, is_shown: bool) -> None:
-        if self._workplace is not None:
-            self._workplace.show_mini_player(is_shown, self.actions_by_name["mini_player"])
 
     def _play_in_order(self) -> None:
         if self._workplace is not None:

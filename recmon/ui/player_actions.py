@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QPoint
 
 from recmon.domain.mixing import UNMIXED
 from recmon.services.playback import PlaybackService, PlaybackStatus
 from recmon.ui.actions import Actions
+from recmon.ui.mini_player import MiniPlayer
 from recmon.ui.panes.jump_places import Jump
 from recmon.ui.panes.player_bar import PlayerBar
 from recmon.ui.panes.sound_choices import STEPS_BACK_S
 from recmon.ui.panes.time_scale import ZOOM_STEP
+from recmon.ui.theme import Theme
 
 NEAR_END_S = 15.0
 VOLUME_STEP = 0.05
@@ -35,10 +37,13 @@ class PlayerActions(QObject):
         actions: of the window.
         player: what they steer.
         playback: whose status the checks follow.
+        theme: the colours of the small player.
     """
 
-    def __init__(self, actions: Actions, player: PlayerBar, playback: PlaybackService) -> None:
+    def __init__(self, actions: Actions, player: PlayerBar, playback: PlaybackService, theme: Theme) -> None:
         super().__init__(player)
+        self._theme = theme
+        self._mini: MiniPlayer | None = None
         self._actions = actions
         self._player = player
         self._playback = playback
@@ -48,12 +53,28 @@ class PlayerActions(QObject):
             actions[f"step_back_{seconds}"].triggered.connect(
                 lambda checked=False, s=seconds: playback.set_step_back(float(s))
             )
+        actions["mini_player"].toggled.connect(self._show_mini)
         self._subscription = playback.changed.subscribe(self._follow)
         self._follow(playback.status)
 
     def close_subscriptions(self) -> None:
         """Follow the player no more; to be called before it is closed."""
         self._subscription.cancel()
+        if self._mini is not None:
+            self._mini.close_subscriptions()
+
+    def _show_mini(self, is_shown: bool) -> None:
+        """Show the small player above other windows, or put it away; closing it unchecks its entry."""
+        if self._mini is None and is_shown:
+            player = self._player
+            self._mini = MiniPlayer(self._playback, player.transport, self._theme, player.window())
+            self._mini.closed.connect(lambda: self._actions["mini_player"].setChecked(False))
+            player.call_named.connect(self._mini.show_title)
+            self._mini.show_title(player.title)
+            corner = player.screen().availableGeometry().bottomRight()
+            self._mini.move(corner - QPoint(self._mini.width() + 24, self._mini.height() + 72))
+        if self._mini is not None:
+            self._mini.setVisible(is_shown)
 
     def _do(self, act: Callable[[], object]) -> None:
         act()

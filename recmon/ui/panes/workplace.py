@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtGui import QAction
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from recmon.domain.callbook import CallBookChange
@@ -19,7 +18,6 @@ from recmon.services.statuses import Gap
 from recmon.ui import text
 from recmon.ui.actions import Actions
 from recmon.ui.dialogs.members_dialog import MembersDialog
-from recmon.ui.mini_player import MiniPlayer
 from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.models.transcript_feed import TranscriptFeed
@@ -138,7 +136,6 @@ class Workplace(QWidget):
         self.player = PlayerBar(services.playback, tasks, notifier, theme, beside=services)
         self.playing = Playing(services, self.player, tasks, notifier)
         self._player_actions: PlayerActions | None = None
-        self._mini: MiniPlayer | None = None
         self._theme = theme
         self.importing = ImportStrip(services.imports, tasks)
         self.downloads = DownloadsStrip(services.queue, services.history, tasks, theme)
@@ -206,21 +203,7 @@ class Workplace(QWidget):
 
     def connect_player(self, actions: Actions) -> None:
         """Let the menu's entries steer the player."""
-        self._player_actions = PlayerActions(actions, self.player, self._services.playback)
-
-    def show_mini_player(self, is_shown: bool, action: QAction) -> None:
-        """Show the small player above other windows, or put it away; closing it unchecks the action."""
-        if self._mini is None and is_shown:
-            self._mini = MiniPlayer(
-                self._services.playback, self.player.transport, self._theme, self.window()
-            )
-            self._mini.closed.connect(lambda: action.setChecked(False))
-            self.player.call_named.connect(self._mini.show_title)
-            self._mini.show_title(self.player.title)
-            corner = self.screen().availableGeometry().bottomRight()
-            self._mini.move(corner - QPoint(self._mini.width() + 24, self._mini.height() + 72))
-        if self._mini is not None:
-            self._mini.setVisible(is_shown)
+        self._player_actions = PlayerActions(actions, self.player, self._services.playback, self._theme)
 
     def play_unattached(self, ref: RecordingRef) -> None:
         """Play a recording of which nothing tells whose it is."""
@@ -309,7 +292,7 @@ class Workplace(QWidget):
         self._watched.stop()
         self._marks.stop()
         self.downloads.close_subscriptions()
-        for part in (self.details, self.player, self.servers, self.playing, self._player_actions, self._mini):
+        for part in (self.details, self.player, self.servers, self.playing, self._player_actions):
             if part is not None:
                 part.close_subscriptions()
 
