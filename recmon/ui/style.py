@@ -39,6 +39,7 @@ def style_sheet(tokens: Tokens) -> str:
     QFrame[kind="panel"] {{ background: {t.panel}; border: none; }}
     QFrame[kind="ground"] {{ background: {t.ground}; border: none; }}
     QFrame[kind="band"] {{ background: {t.band}; border: none; }}
+    QFrame[kind="note"] {{ background: {t.ground}; border: none; border-radius: 8px; }}
     QFrame[kind="line"] {{ background: {t.line}; border: none; }}
     QFrame[kind="status"] {{ background: {t.panel}; border: none; border-top: 1px solid {t.line}; }}
     QLabel[kind="status"] {{ color: {t.quiet}; font-size: 13px; border: none; }}

@@ -9,9 +9,11 @@ from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtWidgets import QApplication, QDialog
 from window_services import EAST, past_call, started
 
+from recmon.domain.stored_recordings import Failure, Stage, StoredRecording
 from recmon.services.saving import SoundFormat
 from recmon.ui.dialogs.problems_dialog import ProblemsDialog
 from recmon.ui.dialogs.save_dialog import SaveDialog
+from recmon.ui.panes.obstacle_note import ObstacleNote
 
 
 async def chosen(opened: Opened, *rows: int) -> SaveDialog:
@@ -136,5 +138,28 @@ def test_dragged_rows_become_named_files_which_are_gone_after_quitting(opened: O
         opened.workplace.saving.stop()
         assert not paths[0].exists()
         QApplication.processEvents()
+
+    use(steps)
+
+
+def test_the_button_of_an_obstacle_helps(opened: Opened, use: Use) -> None:
+    async def steps() -> None:
+        opened.act("show_past")
+        past = opened.workplace.past
+        await until(lambda: past.rows.rowCount() == 40)
+        past.table.selectRow(0)
+        call = past_call(1)
+        failed = StoredRecording(
+            call.recordings[0], Stage.FAILED, failure=Failure("DownloadInterrupted", "the connection broke")
+        )
+        opened.services.recordings.tell(failed)
+        note = opened.window.findChild(ObstacleNote)
+        await until(lambda: note.button.isVisible())
+        assert note.button.text() == "Try again"
+        note.button.click()
+        await until(lambda: opened.services.fetching.asked == [call.key])
+        assert ("retry", list(call.recordings)) in [
+            (what, list(refs or ())) for what, refs in opened.services.queue.asked
+        ]
 
     use(steps)

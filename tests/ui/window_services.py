@@ -235,6 +235,22 @@ class HeldCache:
         return Removed(8, 4_000_000, 2, 1_000_000)
 
 
+class KnownRecords:
+    """Knows the records that the test tells."""
+
+    def __init__(self) -> None:
+        self.changed: Publisher[tuple[StoredRecording, ...]] = Publisher()
+        self.known: dict[RecordingRef, StoredRecording] = {}
+
+    def tell(self, record: StoredRecording) -> None:
+        self.known[record.ref] = record
+        self.changed.publish((record,))
+
+    async def find(self, ref: RecordingRef) -> StoredRecording:
+        await asyncio.sleep(0)
+        return self.known.get(ref, StoredRecording(ref))
+
+
 class RememberedFetching:
     """Remembers whose recordings were asked for."""
 
@@ -652,6 +668,7 @@ class WindowServices:
     downloads: RememberedDownloads = field(default_factory=RememberedDownloads)
     queue: ToldQueue = field(default_factory=ToldQueue)
     fetching: RememberedFetching = field(default_factory=RememberedFetching)
+    recordings: KnownRecords = field(default_factory=KnownRecords)
     cache: HeldCache = field(default_factory=HeldCache)
     playback: RememberedPlayback = field(default_factory=RememberedPlayback)
     prefetch: RememberedPrefetch = field(default_factory=RememberedPrefetch)

@@ -41,6 +41,7 @@ from recmon.ui.panes.details_rows import (
 from recmon.ui.panes.field_view import FieldView
 from recmon.ui.panes.labels import ElidedLabel, plain_tool_tip
 from recmon.ui.panes.notes_panel import NotesPanel
+from recmon.ui.panes.obstacle_note import ObstacleNote
 from recmon.ui.panes.ticker import Clock, VisibleTicker, utc_now
 from recmon.ui.panes.transcript_view import TranscriptView
 from recmon.ui.tasks import UiTasks
@@ -65,6 +66,7 @@ class DetailsPane(QFrame):
         marks: how recordings were judged.
         transcript: the words of the call; None: none are shown.
         notes: the notes on the call; None: they are not shown.
+        obstacle: why its recording cannot be played; None: it is not told.
         now: the clock, aware UTC.
         parent: of the widget.
 
@@ -91,6 +93,7 @@ class DetailsPane(QFrame):
         marks: ListenerMarks | None = None,
         transcript: TranscriptFeed | None = None,
         notes: NotesPanel | None = None,
+        obstacle: ObstacleNote | None = None,
         now: Clock = utc_now,
         parent: QWidget | None = None,
     ) -> None:
@@ -106,6 +109,7 @@ class DetailsPane(QFrame):
         if transcript is not None:
             transcript.changed.connect(self._on_words_changed)
         self._notes = notes
+        self._obstacle = obstacle
         self._playback = playback
         self._why_not_listen = why_not_listen
         self._notifier = notifier
@@ -173,6 +177,8 @@ class DetailsPane(QFrame):
         self._subscription.cancel()
         if self._notes is not None:
             self._notes.close_subscriptions()
+        if self._obstacle is not None:
+            self._obstacle.close_subscriptions()
 
     def show_zone(self, zone: words.Zone) -> None:
         """Show all times in another zone."""
@@ -180,6 +186,8 @@ class DetailsPane(QFrame):
         self._refresh()
         if self._notes is not None:
             self._notes.show_zone(zone)
+        if self._obstacle is not None:
+            self._obstacle.show_zone(zone)
 
     def begin_note(self) -> None:
         """Let the user type a note on the call that is shown."""
@@ -198,6 +206,8 @@ class DetailsPane(QFrame):
         self._ticker.set_wanted(call is not None and not call.state.is_over)
         if self._notes is not None:
             self._notes.show_call(call)
+        if self._obstacle is not None:
+            self._obstacle.show_call(call)
         if call is None:
             return
         name, sub = heading(call)
@@ -226,6 +236,9 @@ class DetailsPane(QFrame):
         head.addWidget(self._heading)
         head.addWidget(self._sub)
         head.addLayout(buttons)
+        if self._obstacle is not None:
+            head.addWidget(self._obstacle)
+            head.addSpacing(8)
         shown = QWidget()
         column = QVBoxLayout(shown)
         column.setContentsMargins(0, 0, 0, 0)

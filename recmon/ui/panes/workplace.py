@@ -30,8 +30,10 @@ from recmon.ui.panes.import_strip import ImportStrip
 from recmon.ui.panes.kept_recordings import KeptRecordings
 from recmon.ui.panes.live_pane import LivePane
 from recmon.ui.panes.notes_panel import NotesPanel
+from recmon.ui.panes.obstacle_note import ObstacleNote
 from recmon.ui.panes.player_bar import PlayerBar
 from recmon.ui.panes.playing import Playing
+from recmon.ui.panes.remedies import Remedies
 from recmon.ui.panes.save_strip import SaveStrip
 from recmon.ui.panes.server_bar import ServerBar
 from recmon.ui.panes.transport import PLAYBACK_TASK
@@ -121,6 +123,7 @@ class Workplace(QWidget):
         self._watched = WatchedNumbers(services.book, services.members, notifier, state)
         self._transcript = TranscriptFeed(services.transcripts, tasks)
         self._notes = NotesPanel(services.notes, tasks, notifier, theme)
+        self._obstacle = ObstacleNote(services.recordings, services.details, services.playback, tasks)
         self.details = DetailsPane(
             services.details,
             services.playback,
@@ -132,6 +135,7 @@ class Workplace(QWidget):
             marks=self._marks,
             transcript=self._transcript,
             notes=self._notes,
+            obstacle=self._obstacle,
         )
         self.player = PlayerBar(services.playback, tasks, notifier, theme, beside=services)
         self.playing = Playing(services, self.player, tasks, notifier)
@@ -141,6 +145,7 @@ class Workplace(QWidget):
         self.downloads = DownloadsStrip(services.queue, services.history, tasks, theme)
         self.kept = KeptRecordings(services, self.downloads, tasks, notifier, self)
         self.saving = SaveStrip(services.saving, tasks, notifier, state)
+        self._remedies = Remedies(services, self.saving, tasks, notifier)
         self.servers = ServerBar(
             services.monitor,
             services.book,
@@ -363,6 +368,7 @@ class Workplace(QWidget):
         self.player.note_requested.connect(self.details.begin_note)
         self.player.marks.markers_found.connect(self._notes.show_markers)
         self.details.listen_requested.connect(self.listen)
+        self._obstacle.remedy_requested.connect(self._remedies.apply)
         self.player.listen_requested.connect(self.listen)
         self.importing.running_changed.connect(self.importing_changed)
         self.servers.play_requested.connect(self.play_unattached)
