@@ -13,7 +13,7 @@ SECTIONS = ("Call", "Parties", "Application", "Recording")
 LABELS: Mapping[str, tuple[str, str]] = {
     "call_direction": ("Call", "Direction"),
     "call_state": ("Call", "State"),
-    "seconds_call_duration": ("Call", "Duration"),
+    "seconds_call_duration": ("Call", "Duration as told"),
     "call_cause": ("Call", "End cause"),
     "call_raw_cause": ("Call", "SIP cause"),
     "far_end_type": ("Call", "Far end"),

@@ -559,7 +559,7 @@ def test_details_show_every_field_with_labels_and_words() -> None:
     }
     assert len(shown) == len(facts.cdr.fields)
     assert shown["call_state"] == ("Call", "State", "ended")
-    assert shown["seconds_call_duration"] == ("Call", "Duration", "41.6 s")
+    assert shown["seconds_call_duration"] == ("Call", "Duration as told", "41.6 s")
     assert shown["call_cause"] == ("Call", "End cause", "all actions were done")
     assert shown["token"] == ("Application", "Token", "evening desk")
     sections = ADAPTER.describe(
