@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from recmon.domain.calls import ServerId
@@ -21,7 +22,7 @@ from recmon.errors import (
 from recmon.net.http import HttpClient, HttpLimits
 from recmon.net.names import Lookup, system_lookup
 from recmon.net.probe import Probe, ProbeLimits
-from recmon.settings.model import ServerSettings, Settings, TlsOptions
+from recmon.settings.model import Secret, ServerSettings, Settings, TlsOptions
 from recmon.vendors.base import CheckedPlace, HttpQuestion, Now, Reveal, StreamQuestion, VendorAdapter
 
 NOT_REACHED = Finding(Verdict.SKIPPED, "not reached")
@@ -117,6 +118,10 @@ class CheckService:
         adapter = self._adapters[settings.vendor]
         zone = ZoneInfo(settings.time_zone)
         steps: list[_Planned] = []
+        options = settings.options
+        if adapter.hook_parser(options, server, zone, lambda reference: Secret("-")) is not None:
+            make_parser = partial(adapter.hook_parser, options, server, zone, self._reveal)
+            steps.append(_Planned("hooks", partial(_look_up_secrets, server, make_parser)))
         for place in adapter.checked_places(settings.options, server, zone, self._reveal, path):
             probe = self._probe(server, place)
             probes.append(probe)
@@ -191,6 +196,20 @@ async def _ask_and_close(probe: Probe, question: StreamQuestion) -> Finding:
         return await probe.ask(question)
     finally:
         probe.close()
+
+
+async def _look_up_secrets(server: ServerId, make_parser: Callable[[], object]) -> Finding:
+    """Tell whether requests of a server that calls us can be received; none is sent."""
+    try:
+        # In a thread: the system's key store may take its time.
+        await asyncio.to_thread(make_parser)
+    except SettingsError as error:
+        return _failure(error)
+    return Finding(
+        Verdict.OK,
+        f"it is to send to /hooks/{quote(server, safe='')}/ and the secret, which is where the settings say; "
+        "whether requests arrive, Send a test hook in the window tells",
+    )
 
 
 async def _nothing_to_check() -> Finding:

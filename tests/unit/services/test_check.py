@@ -22,6 +22,7 @@ from recmon.simulators.ccfs import CcfsFaults, CcfsSimulator
 from recmon.simulators.certificates import Certificate
 from recmon.simulators.verba import VerbaFaults, VerbaSimulator
 from recmon.simulators.verba_http import Account, VerbaHttpFaults, VerbaHttpSimulator
+from recmon.vendors.aculab.options import AculabOptions
 from recmon.vendors.huawei_ccfs.options import CcfsOptions, CmsOptions
 from recmon.vendors.registry import ADAPTERS
 from recmon.vendors.verba.options import EventsOptions, HttpOptions, VerbaOptions
@@ -446,6 +447,16 @@ def test_both_interfaces_are_checked_in_order(run: Callable[..., Any]) -> None:
 
 
 # Settings
+
+
+def test_secret_of_the_address_of_a_server_that_calls_us_is_looked_up(run: Callable[..., Any]) -> None:
+    steps = run(check(service_for(AculabOptions(hook_secret=SecretRef("env", "SECRET")), "aculab")))
+    assert verdicts(steps) == {"hooks": "ok"}
+    assert "/hooks/east/ and the secret" in steps["hooks"].finding.text
+    assert SECRETS["SECRET"] not in steps["hooks"].finding.text
+    missing = run(check(service_for(AculabOptions(hook_secret=SecretRef("env", "GONE")), "aculab")))
+    assert verdicts(missing) == {"hooks": "failed"}
+    assert "the variable GONE is not set" in missing["hooks"].finding.text
 
 
 def test_a_server_without_addresses_has_nothing_to_check(run: Callable[..., Any]) -> None:
