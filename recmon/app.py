@@ -57,8 +57,9 @@ from recmon.settings.model import CacheSettings, Secret, ServerSettings, Setting
 from recmon.settings.secrets import reveal_or_make, reveal_secret
 from recmon.settings.store import load_settings
 from recmon.store.database import Database
-from recmon.vendors.base import HistoryFlows, Now, PolledAdapter, RecordingFlows
+from recmon.vendors.base import HistoryFlows, Now, RecordingFlows
 from recmon.vendors.hooks import HookParser
+from recmon.vendors.polls import PolledAdapter
 from recmon.vendors.registry import ADAPTERS
 
 CACHE_KEY_SIZE = 32

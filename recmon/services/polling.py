@@ -21,7 +21,8 @@ from recmon.domain.events import (
 )
 from recmon.errors import AuthenticationFailed, RecmonError
 from recmon.net.http import HttpClient, HttpLimits
-from recmon.vendors.base import Now, PollFlows, PollSource
+from recmon.vendors.base import Now
+from recmon.vendors.polls import PollFlows, PollSource
 
 POLL_LIMITS = HttpLimits(first_byte_s=15.0, no_progress_s=10.0, body_size=4 << 20)
 

@@ -49,7 +49,8 @@ from recmon.services.statuses import (
     ServerNews,
     ServerStatus,
 )
-from recmon.vendors.base import EventSource, Now, PollSource
+from recmon.vendors.base import EventSource, Now
+from recmon.vendors.polls import PollSource
 
 STEADY_AFTER_S = 30.0
 """A link that lived so long after its subscription was a good one: the next wait is short again."""

@@ -13,8 +13,6 @@ from recmon.vendors.base import (
     CheckedPlace,
     EventSource,
     HistoryFlows,
-    PollFlows,
-    PollSource,
     RecordingFlows,
     Reveal,
 )
@@ -25,6 +23,7 @@ from recmon.vendors.huawei_ccfs.flows import CcfsFlows
 from recmon.vendors.huawei_ccfs.monitoring import CmsFlows
 from recmon.vendors.huawei_ccfs.options import CcfsOptions
 from recmon.vendors.huawei_ccfs.records import default_locator, describe
+from recmon.vendors.polls import PollFlows, PollSource
 
 
 class CcfsAdapter:

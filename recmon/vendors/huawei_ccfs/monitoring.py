@@ -47,7 +47,7 @@ _PARTIES = {"caller": ("callingNum", "callerNo"), "callee": ("calledNum", "calle
 
 
 class CmsFlows:
-    """Asks one CC-CMS; see `vendors.base.PollFlows`.
+    """Asks one CC-CMS; see `vendors.polls.PollFlows`.
 
     Args:
         options: of the CC-FS that it belongs to.

@@ -25,9 +25,9 @@ from recmon.settings.model import Secret, SecretRef
 from recmon.simulators.ccfs import CcfsFaults, CcfsSimulator
 from recmon.simulators.ccfs_calls import SiteCall
 from recmon.simulators.certificates import Certificate
-from recmon.vendors.base import PollSource
 from recmon.vendors.huawei_ccfs import ADAPTER
 from recmon.vendors.huawei_ccfs.options import CcfsOptions, CmsOptions
+from recmon.vendors.polls import PollSource
 
 SITE = ServerId("site")
 Run = Callable[..., Any]
