@@ -144,8 +144,9 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
         parents=[common],
         help="read archives and call lists into the history",
         description="A folder is read as an archive, with all folders in it: metadata files, and the "
-        "recordings beside them, which stay where they are. A file is a metadata file (.xml) or a call list: "
-        "JSON lines as `search --json` prints them, or CSV with a header. Nothing is changed in any of them.",
+        "recordings beside them, which stay where they are. A file is a metadata file (.xml), packed "
+        "call records of a CC-FS (.zip) or a call list: JSON lines as `search --json` prints them, "
+        "or CSV with a header. Nothing is changed in any of them.",
     )
     import_.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folder or file")
     import_.add_argument(

@@ -17,6 +17,7 @@ from recmon.services.archive_files import DOCUMENT_ENDING, Archive
 from recmon.services.archives import Archives
 from recmon.services.history import NOTHING, HistoryService, ImportResult
 from recmon.services.import_sources import CallList, ImportSource, IsStopped, Reading, Unreadable
+from recmon.services.packed_records import PACKED_ENDING, PackedRecords
 from recmon.settings.model import Settings
 from recmon.vendors.base import ArchiveReader, VendorAdapter
 
@@ -72,7 +73,8 @@ class ImportService:
         """Take in archives and call lists.
 
         A folder is an archive: every metadata file in it, and in all folders in it, is read. A file is a
-        metadata file by its ending `.xml`, else a call list. Cancelling stops soon; what `progress` told is
+        metadata file by its ending `.xml`, packed call records by `.zip`, else a call list. Cancelling stops
+        soon; what `progress` told is
         stored.
 
         Args:
@@ -136,6 +138,9 @@ class ImportService:
                     # All documents of a folder at once: their media are looked for in one list.
                     real = path.resolve()
                     documents.setdefault(real.parent, []).append(real.name)
+                elif path.name.casefold().endswith(PACKED_ENDING):
+                    name, zone_of = self._origin(path.parent, server, zone)
+                    sources.append(PackedRecords(path, name, zone_of, readers))
                 else:
                     sources.append(CallList(path))
             except OSError as error:
@@ -155,6 +160,11 @@ class ImportService:
         readers: Sequence[ArchiveReader],
         names: Sequence[str] = (),
     ) -> Archive:
+        name, zone = self._origin(folder, server, zone)
+        return Archive(folder, name, zone, readers, names)
+
+    def _origin(self, folder: Path, server: ServerId | None, zone: tzinfo | None) -> tuple[ServerId, tzinfo]:
+        """Return whose calls lie in a folder, and the zone of times that are written without one."""
         # "." has no name of its own.
         name = server or ServerId(os.path.basename(os.path.abspath(folder))) or UNNAMED_SERVER
-        return Archive(folder, name, zone or ZoneInfo(self._zones.get(name, "UTC")), readers, names)
+        return name, zone or ZoneInfo(self._zones.get(name, "UTC"))

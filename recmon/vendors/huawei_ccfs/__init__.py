@@ -7,6 +7,7 @@ from datetime import tzinfo
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrSection
+from recmon.domain.events import CallFacts
 from recmon.domain.legs import Leg
 from recmon.vendors.base import (
     ArchiveReader,
@@ -24,6 +25,16 @@ from recmon.vendors.huawei_ccfs.monitoring import CmsFlows
 from recmon.vendors.huawei_ccfs.options import CcfsOptions
 from recmon.vendors.huawei_ccfs.records import default_locator, describe
 from recmon.vendors.polls import PollFlows, PollSource
+
+
+def read_packed(data: bytes, zone: tzinfo) -> tuple[CallFacts, ...]:
+    """Return the calls of a packed file of call records; none of a file of another kind."""
+    if not data.startswith(b"PK"):
+        return ()
+    # Here and not above: start-up pays for no ZIP reader.
+    from recmon.vendors.huawei_ccfs.bill_files import read_bills
+
+    return read_bills(data, zone)
 
 
 class CcfsAdapter:
@@ -75,9 +86,9 @@ class CcfsAdapter:
     ) -> Sequence[CheckedPlace]:
         return checked_places(options, server, reveal, path)
 
-    def archive_reader(self) -> ArchiveReader | None:
-        """Return None: what CC-FS stores is fetched from it, and has no metadata beside it."""
-        return None
+    def archive_reader(self) -> ArchiveReader:
+        """Return how to read the packed files of call records that CC-FS builds."""
+        return read_packed
 
     def no_listening(self, options: CcfsOptions) -> str | None:
         """Return the reason: recordings are there once they are whole."""
