@@ -44,7 +44,10 @@ ROOT = "hooks"
 METHODS = ("GET", "POST")
 _END_OF_HEAD = b"\r\n\r\n"
 _CHUNK = 64 * 1024
-_HEADERS = {"Server": "recmon"}
+SERVER_NAME = "recmon"
+"""What every answer says who gives it."""
+
+_HEADERS = {"Server": SERVER_NAME}
 
 _log = logging.getLogger(__name__)
 

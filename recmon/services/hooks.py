@@ -164,7 +164,7 @@ class HookService:
         if parser is None:
             return None
         secret = quote(parser.secret.reveal(), safe="") if shows_secret else MASK
-        return f"{self._origin}/hooks/{quote(server, safe='')}/{secret}"
+        return f"{self._settings.origin}/hooks/{quote(server, safe='')}/{secret}"
 
     async def send_test(self, server: ServerId) -> HookTest:
         """Send a request to a server's address as its provider would, and tell what came of it.
@@ -184,15 +184,6 @@ class HookService:
         certificate = self._settings.tls.certificate or None
         arrived = await knock(f"{address}?{TEST_ARGUMENT}={nonce}", f"recmon {nonce}", certificate)
         return HookTest(arrived.is_well, arrived.sentence)
-
-    @property
-    def _origin(self) -> str:
-        settings = self._settings
-        if settings.public_url:
-            return settings.public_url.rstrip("/")
-        scheme = "https" if settings.tls.certificate else "http"
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        return f"{scheme}://{host}:{settings.port}"
 
     async def _run(self) -> None:
         for server in self._servers:

@@ -153,6 +153,15 @@ class ListenerSettings:
                 "public_url must be http:// or https://, a host and perhaps a port, nothing more"
             )
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the addresses that senders are given."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        scheme = "https" if self.tls.certificate else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:

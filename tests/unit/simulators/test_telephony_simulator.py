@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from line_server import Seen
 
-from recmon.app import Services, open_services, read_settings
-from recmon.domain.calls import Call, CallState
+from recmon.app import Services, check_service, open_services, read_settings
+from recmon.domain.calls import Call, CallState, ServerId
 from recmon.domain.query import parse_query
 from recmon.errors import AuthenticationFailed, RecordingMissing, RecordingNotReady
 from recmon.paths import DataDir
+from recmon.services.check import CheckService
+from recmon.services.statuses import LinkState
 from recmon.simulators.conversations import recording
 from recmon.simulators.scenario import Scenario, ScriptedCall
 from recmon.simulators.telephony import MEMBERS, Manner, Post, TelephonySimulator, arrange
@@ -46,6 +49,12 @@ class Site:
 
     async def tell(self, call: ScriptedCall, manner: Manner = Manner.PLAIN) -> None:
         await self.provider.tell(call, self.address, manner)
+
+    async def until_live(self) -> None:
+        """Wait until the program listens."""
+        changed = Seen(self.services.monitor.status_changed)
+        server = ServerId(self.provider.name)
+        await changed.until(lambda _: self.services.monitor.status(server).state is LinkState.LIVE)
 
     async def calls(self) -> dict[str, Call]:
         """Return all calls by the extension of their operator, as they are stored."""
@@ -233,6 +242,67 @@ def test_a_recording_that_is_gone_has_its_reason(run: Run, tmp_path: Path) -> No
             (call,) = (await here.calls()).values()
             with pytest.raises(RecordingMissing, match="no longer has the recording"):
                 await here.services.downloads.open(call.recordings[0]).finished()
+
+    run(main())
+
+
+async def checked(service: CheckService, name: str) -> dict[str, tuple[str, str]]:
+    """Return verdict and text of each step."""
+    async with aclosing(service.check(ServerId(name))) as steps:
+        return {step.name: (step.finding.verdict.value, step.finding.text) async for step in steps}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("zadarma", "Zadarma accepts the key and lists 24 extensions"),
+        ("mango", "Mango Office accepts the key and lists 24 users"),
+        ("twilio", "Twilio accepts account_sid and auth_token"),
+    ],
+)
+def test_a_check_asks_the_provider_and_looks_for_the_listener(
+    name: str, said: str, run: Run, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with site(name, tmp_path) as here:
+            await here.until_live()
+            steps = await checked(here.services.check, name)
+            # The simulator speaks clear text, so there is no TLS to check.
+            assert {step: verdict for step, (verdict, _) in steps.items()} == {
+                "hooks": "ok",
+                "listener": "ok",
+                "name": "ok",
+                "tcp": "ok",
+                "tls": "skipped",
+                "provider": "ok",
+            }
+            assert steps["listener"][1].startswith("recmon listens at http://127.0.0.1:")
+            assert steps["provider"] == ("ok", said)
+            here.provider.recordings.secrets.update(dict.fromkeys(here.provider.recordings.secrets, "other"))
+            steps = await checked(here.services.check, name)
+            assert steps["provider"][0] == "failed"
+            assert "refuses" in steps["provider"][1]
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["generic", "megafon"])
+def test_a_check_of_a_provider_that_cannot_be_asked(name: str, run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with site(name, tmp_path) as here:
+            await here.until_live()
+            steps = await checked(here.services.check, name)
+            assert {step: verdict for step, (verdict, _) in steps.items()} == {
+                "hooks": "ok",
+                "listener": "ok",
+            }
+            settings = here.services.settings
+        # Nobody listens any more: worth knowing, and no fault of the settings.
+        steps = await checked(check_service(settings), name)
+        assert steps["listener"][0] == "note"
+        (tmp_path / f"{name}-hook_secret").unlink()
+        steps = await checked(check_service(settings), name)
+        assert (steps["hooks"][0], steps["listener"][0]) == ("failed", "skipped")
 
     run(main())
 
