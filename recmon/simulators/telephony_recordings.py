@@ -22,7 +22,7 @@ from recmon.simulators.conversations import recording
 from recmon.simulators.people import STAFF
 from recmon.simulators.scenario import ScriptedCall
 
-READY_AFTER_S = 2.0
+READY_AFTER_S = 0.5
 """From the end of a call until its recording can be had."""
 
 LIFETIME = timedelta(minutes=30)
