@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opened_window import until
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QAbstractButton, QWidget
 from window_services import NOW, ListedHistory, ToldQueue, past_call
 
 from recmon.domain.calls import RecordingRef, ServerId
@@ -63,7 +63,8 @@ def strip(qtbot: Any, queue: ToldQueue, light: Any) -> Iterator[DownloadsStrip]:
 
 
 def shown(strip: DownloadsStrip) -> list[str]:
-    return [button.text() for button in strip.findChildren(QPushButton) if not button.isHidden()]
+    buttons = strip.findChildren(QAbstractButton)
+    return [button.text() for button in buttons if button.text() and not button.isHidden()]
 
 
 def cell(strip: DownloadsStrip, row: int, column: int, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -77,7 +78,7 @@ def test_it_is_hidden_while_nothing_is_wanted(strip, queue):
     queue.tell([], QueueTotals(arrived=1))
     assert strip.text == "1 recording fetched"
     assert shown(strip) == ["Close"]
-    next(b for b in strip.findChildren(QPushButton) if b.text() == "Close").click()
+    next(b for b in strip.findChildren(QAbstractButton) if b.text() == "Close").click()
     assert strip.isHidden()
     queue.tell([RUNNING], QueueTotals(running=1))
     assert not strip.isHidden()
@@ -122,7 +123,7 @@ def test_buttons_are_for_all_and_for_the_selected_where_there_are_any(strip, que
     async def main() -> None:
         queue.tell([RUNNING, FAILED, PAUSED], QueueTotals(running=1, failed=1, paused=1))
         assert shown(strip) == ["Pause", "Resume", "Try again", "Cancel"]
-        buttons = {button.text(): button for button in strip.findChildren(QPushButton)}
+        buttons = {button.text(): button for button in strip.findChildren(QAbstractButton)}
         buttons["Pause"].click()
         await until(lambda: len(queue.asked) == 1)
         strip.expand()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, QRect, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QPainter
+from PySide6.QtGui import QKeyEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -44,7 +44,10 @@ TITLES_AT_A_TIME = 200
 
 _STEPS = 1000
 _ROW_PX = 28
-_LIST_PX = 7 * _ROW_PX
+_MOST_ROWS = 7
+_NARROW_PX = 700
+_BAR_PX = 160
+_PERCENT_PX = 56
 _WIDTHS = {
     QueueColumn.TITLE: 260,
     QueueColumn.SIZE: 80,
@@ -82,12 +85,12 @@ class DownloadsStrip(QFrame):
         self._bar = QProgressBar()
         self._bar.setRange(0, _STEPS)
         self._bar.setTextVisible(False)
-        self._bar.setFixedSize(160, 6)
+        self._bar.setFixedHeight(3)
         self._bar.setAccessibleName("Progress of the downloads")
-        self._pause = QPushButton("Pause")
-        self._resume = QPushButton("Resume")
-        self._retry = QPushButton("Try again")
-        self._cancel = QPushButton("Cancel")
+        self._pause = _button("Pause", "pause")
+        self._resume = _button("Resume", "play")
+        self._retry = _button("Try again", "refresh")
+        self._cancel = _button("Cancel", "close")
         self._close = QPushButton("Close")
         self._toggle = QToolButton()
         self._toggle.setIconSize(QSize(16, 16))
@@ -151,11 +154,12 @@ class DownloadsStrip(QFrame):
     def _place(self) -> None:
         row = QHBoxLayout()
         row.setContentsMargins(16, 6, 8, 6)
-        row.setSpacing(8)
+        row.setSpacing(4)
         row.addWidget(self._icon)
+        row.addSpacing(4)
         row.addWidget(self._text, 1)
         buttons = (self._pause, self._resume, self._retry, self._cancel, self._close, self._toggle)
-        for widget in (self._bar, *buttons):
+        for widget in buttons:
             row.addWidget(widget)
         line = QFrame()
         line.setProperty("kind", "line")
@@ -165,7 +169,12 @@ class DownloadsStrip(QFrame):
         column.setSpacing(0)
         column.addWidget(line)
         column.addLayout(row)
-        column.addWidget(self.list)
+        column.addWidget(self._bar)
+        # The words stand below those of the line above.
+        below = QHBoxLayout()
+        below.setContentsMargins(13, 0, 0, 0)
+        below.addWidget(self.list)
+        column.addLayout(below)
 
     def _show_list(self, is_shown: bool) -> None:
         self.list.setVisible(is_shown)
@@ -205,17 +214,13 @@ class DownloadsStrip(QFrame):
         if totals.is_empty:
             self._toggle.setChecked(False)
         scope = "the selected" if self._chosen() is not None else "all"
-        for button, verb in (
-            (self._pause, "Pause"),
-            (self._resume, "Resume"),
-            (self._retry, "Try again"),
-            (self._cancel, "Cancel"),
-        ):
-            button.setToolTip(f"{verb}: {scope}")
+        for button in (self._pause, self._resume, self._retry, self._cancel):
+            button.setToolTip(f"{button.text()}: {scope}")
         self._ticker.set_wanted(bool(totals.running or totals.queued or totals.waiting))
         if self.list.isVisible():
             entries = self._queue.entries()
             self._rows.show(entries)
+            self.list.fit()
             unknown = {
                 entry.record.call
                 for entry in entries
@@ -319,7 +324,20 @@ class _QueueView(QTableView):
         header.setSectionResizeMode(QueueColumn.STATE, QHeaderView.ResizeMode.Stretch)
         for column in (QueueColumn.ACT, QueueColumn.CANCEL):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-        self.setFixedHeight(_LIST_PX)
+
+    def fit(self) -> None:
+        """Take the height of the rows, up to seven, and leave out columns for which there is no room."""
+        rows = min(_MOST_ROWS, max(1, self.model().rowCount()))
+        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * _ROW_PX + 6)
+        is_narrow = self.width() < _NARROW_PX
+        for column in (QueueColumn.SIZE, QueueColumn.RATE):
+            self.setColumnHidden(column, is_narrow)
+        share = max(120, min(280, self.width() // 3))
+        self.horizontalHeader().resizeSection(QueueColumn.TITLE, share)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.fit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
@@ -341,8 +359,11 @@ class _ProgressDelegate(QStyledItemDelegate):
             return
         area: QRect = option.rect
         share = index.data(SHARE_ROLE)
-        left = area.left() + 96
-        whole = QRect(left, area.center().y() - 2, max(0, min(200, area.right() - 12 - left)), 5)
+        left = area.left() + _PERCENT_PX
+        room = min(_BAR_PX, area.right() - 12 - left)
+        if room < _PERCENT_PX:
+            return
+        whole = QRect(left, area.center().y() - 2, room, 5)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
@@ -353,6 +374,16 @@ class _ProgressDelegate(QStyledItemDelegate):
             painter.setBrush(self._theme.color("accent"))
             painter.drawRoundedRect(whole, 2.5, 2.5)
         painter.restore()
+
+
+def _button(text: str, icon: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setIcon(icons.icon(icon, "quiet"))
+    button.setIconSize(QSize(16, 16))
+    button.setAccessibleName(text)
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return button
 
 
 def in_words(totals: QueueTotals) -> str:
