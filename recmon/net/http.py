@@ -90,7 +90,7 @@ class DownloadSink(Protocol):
         """Called once, when the conversation found the body to be media."""
 
     async def write(self, data: bytes) -> None:
-        """Called for each piece, in order; the transfer waits meanwhile."""
+        """Called for each piece, in order and one at a time, while the next one is waited for."""
 
 
 class HttpClient:
@@ -157,17 +157,28 @@ class HttpClient:
         head, answer = await self._converse(flow)
         if answer is None:
             raise ValueError("a download must end with a streamed request")
+        writing: asyncio.Future[None] | None = None
         try:
             expected = None if answer.expected is None else head.offset + answer.expected
             validator = range_validator(answer.headers)
             start = BodyStart(head.extension, expected, answer.ends_by_close, head.offset, validator)
             await sink.begin(start)
-            if answer.head:
-                await sink.write(answer.head)
-            while data := await answer.next_chunk():
-                await sink.write(data)
+            data = answer.head or await answer.next_chunk()
+            while data:
+                if writing is not None:
+                    await writing
+                # One piece is taken in while the next one comes.
+                writing = asyncio.ensure_future(sink.write(data))
+                data = await answer.next_chunk()
+            if writing is not None:
+                await writing
         finally:
             answer.close()
+            if writing is not None and not writing.done():
+                # What came before a cut counts; of something cancelled nobody wants the rest.
+                await asyncio.wait({writing})
+            if writing is not None and not writing.cancelled():
+                writing.exception()
 
     async def warm(self) -> None:
         """Open a connection, TLS included, and keep it for the next request; sends no request.

@@ -191,8 +191,15 @@ class RecordingCache:
         def note(record: StoredRecording) -> StoredRecording:
             return change(self._arrived(record, contents[record.ref]))
 
+        work = asyncio.ensure_future(self.recordings.change(contents, note, first=place))
         try:
-            return await self.recordings.change(contents, note, first=place)
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # The database is at it: whether it is noted is decided there, and nothing is taken back.
+            await asyncio.wait({work})
+            if not work.cancelled() and work.exception() is not None:
+                await asyncio.to_thread(self._take_back, list(contents.values()))
+            raise
         except BaseException:
             await asyncio.to_thread(self._take_back, list(contents.values()))
             raise

@@ -387,6 +387,7 @@ class DownloadService:
         give_way = None if ref in self._urgent else partial(self.let_go, ref)
         try:
             await transfer.run(refusals, give_way)
+            download.store()
             if part.extension == MediaKind.ZIP.extension:
                 await self._keep_unpacked(ref, part)
                 download.begin(await self._cache.open(ref))

@@ -39,6 +39,9 @@ from recmon.vendors.base import Now
 LONGEST_SLEEP_S = 30.0
 """The clock is looked at this often: it may jump."""
 
+STORING = 8
+"""Recordings of a server that are checked and stored at a time, beside those that are transferred."""
+
 UNKNOWN_PLACE = "awaited-call:"
 """Begins the locator of a recording whose place is not known before the end of its call."""
 
@@ -421,7 +424,9 @@ class DownloadQueue:
                 lane.is_asked = True
                 self._group.create_task(self._find_places(server, lane))
             return
-        running = sum(ref.server == server for ref in self._running)
+        of_server = [one.status.state for ref, one in self._running.items() if ref.server == server]
+        storing = of_server.count(DownloadState.STORING)
+        running = len(of_server) - min(storing, STORING)
         while lane.ready and running < lane.places:
             _, _, _, ref = heapq.heappop(lane.ready)
             record = self._items.get(ref)
@@ -474,6 +479,8 @@ class DownloadQueue:
             running.meter.add(fresh, self._loop.time())
             self._meter.add(fresh, self._loop.time())
         running.status = status
+        if status.state is DownloadState.STORING:
+            self._wake.set()
 
     async def _settle(self, ref: RecordingRef, state: DownloadState, error: RecmonError | None) -> None:
         """Note what became of a try."""

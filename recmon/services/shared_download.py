@@ -18,6 +18,8 @@ class DownloadState(Enum):
     """What became of a download."""
 
     RUNNING = "running"
+    STORING = "storing"
+    """All bytes are here; they are checked and handed over to the disk."""
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -102,6 +104,11 @@ class Download:
         self._status = replace(self._status, received=received, expected=expected)
         if is_published:
             self.changed.publish(self._status)
+
+    def store(self) -> None:
+        """Note that all bytes are here."""
+        self._status = replace(self._status, state=DownloadState.STORING)
+        self.changed.publish(self._status)
 
     def end(self, outcome: Path | RecmonError, state: DownloadState = DownloadState.FAILED) -> None:
         """Settle the download; the first call counts."""

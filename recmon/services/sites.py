@@ -62,7 +62,7 @@ class Places:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._leave()
-            else:
+            elif turn in waiting:
                 waiting.remove(turn)
             raise
 

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import codec, events, hooks, live_list, sound, start
+from tests.bench import codec, downloads, events, hooks, live_list, sound, start
 
 BENCHMARKS: Mapping[str, Callable[[], Mapping[str, float]]] = {
     "codec": codec.measure,
+    "downloads": downloads.measure,
     "events": events.measure,
     "hooks": hooks.measure,
     "start": start.measure,
