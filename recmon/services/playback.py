@@ -173,6 +173,7 @@ class PlaybackService:
         """Be silent at once, and keep the place."""
         if self._status.state is PlaybackState.PLAYING:
             self._player.pause()
+            self._tell_heard()
             self._change(state=PlaybackState.PAUSED, position_s=self._position_s(), is_buffering=False)
 
     def resume(self) -> None:

@@ -9,7 +9,15 @@ import pytest
 from opened_window import Opened, Use, until
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QListWidget, QSlider, QToolButton
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QListWidget,
+    QMenu,
+    QSlider,
+    QToolButton,
+)
 from window_services import NOW, key, past_call
 
 from recmon.domain.calls import Call
@@ -220,6 +228,28 @@ def test_a_loop_without_a_range_is_explained_and_not_checked(opened: Opened, use
         opened.act("loop")
         assert opened.services.playback.status.loop == Span(5.0, 9.0)
         assert "No range is chosen." not in texts(opened)
+
+    use(steps)
+
+
+def test_a_right_click_in_the_waveform_offers_what_can_be_done_there(opened: Opened, use: Use) -> None:
+    async def steps() -> None:
+        await load(opened)
+        player = opened.workplace.player
+        player.waveform.select(Span(5.0, 9.0))
+        player.waveform.menu_requested.emit(QPoint(400, 700), 60.0)
+        (menu,) = (menu for menu in player.findChildren(QMenu) if menu.parent() is player)
+        entries = {action.text(): action for action in menu.actions()}
+        assert not entries["Show the whole recording"].isEnabled()
+        entries["Loop 0:05 to 0:09"].trigger()
+        assert opened.services.playback.status.loop == Span(5.0, 9.0)
+        entries["Play from 1:00"].trigger()
+        await until(lambda: "seek 60" in opened.services.playback.acts)
+        entries["Add a note at 1:00…"].trigger()
+        place = player.findChildren(NoteEntry)[0].place
+        assert place is not None
+        assert (place.begin_s, place.end_s) == (60.0, None)
+        menu.close()
 
     use(steps)
 

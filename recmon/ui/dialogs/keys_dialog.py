@@ -24,6 +24,12 @@ _FIXED = (
     ("Leave the search field for the table", "Down, Enter"),
     ("Clear the search field while in it", "Esc"),
     ("Menu of the selected row", "Menu, Shift+F10"),
+    ("Start and end of the recording, in the waveform", "Home, End"),
+    ("Zoom at the pointer, move along, in the waveform", "Wheel, Shift+Wheel"),
+    ("Choose a range in the waveform, let go of it", "Drag with Shift, Esc"),
+    ("What can be done at a place of the waveform", "Menu, Shift+F10, right click"),
+    ("Next and previous place found in the transcript", "Enter, Shift+Enter"),
+    ("Play or pause, next and previous call of the list", "The keyboard's media keys"),
 )
 
 

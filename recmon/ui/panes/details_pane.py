@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -48,6 +49,7 @@ from recmon.ui.tasks import UiTasks
 from recmon.ui.theme import Theme
 
 _EMPTY = "Select a call to see its details."
+_NOTES_FROM_PX = 320
 _HEARD = (PlaybackState.LOADING, PlaybackState.PLAYING, PlaybackState.PAUSED)
 _STILL_RUNNING = "The call is still going on. Its recording can be played after the end."
 
@@ -180,6 +182,12 @@ class DetailsPane(QFrame):
         if self._obstacle is not None:
             self._obstacle.close_subscriptions()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._notes is not None:
+            # Where there is room for one of the two, the fields go before.
+            self._notes.setVisible(self.height() >= _NOTES_FROM_PX)
+
     def show_zone(self, zone: words.Zone) -> None:
         """Show all times in another zone."""
         self._zone = zone
@@ -192,6 +200,7 @@ class DetailsPane(QFrame):
     def begin_note(self) -> None:
         """Let the user type a note on the call that is shown."""
         if self._notes is not None and self._call is not None:
+            self._notes.show()
             self._notes.begin()
 
     def show_call(self, call: Call | None) -> None:

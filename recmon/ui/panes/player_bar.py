@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QFontMetrics, QPalette, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from recmon.domain.calls import Call, RecordingRef
 from recmon.domain.notes import NoteDraft
+from recmon.domain.speech import Span
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
 from recmon.ui import text as words
 from recmon.ui.icons import icon
@@ -25,6 +26,7 @@ from recmon.ui.panes.sound_choices import MixChoices, SoundChoices
 from recmon.ui.panes.sound_popover import SoundPopover
 from recmon.ui.panes.transport import HEARD_STATES, SEEK_TASK, Transport
 from recmon.ui.panes.waveform import WaveformView
+from recmon.ui.panes.waveform_menu import waveform_menu
 from recmon.ui.tasks import UiTasks
 from recmon.ui.theme import Theme
 
@@ -40,8 +42,8 @@ DEVICES_TASK = "sound devices"
 _NOTHING = "Nothing loaded. Click a past call's play button or press Enter on it."
 _CALL_OVER = "The call has ended. Its recording can be played."
 _MISSING_S = 0.25  # a recording that ends earlier than it says by less than this is whole
-_VOLUME_FROM_PX = 760
-_DAY_FROM_PX = 640
+_VOLUME_FROM_PX = 920
+_DAY_FROM_PX = 820
 _NARROWEST_PX = 400
 
 
@@ -183,17 +185,20 @@ class PlayerBar(QFrame):
         """Silence it, or give the volume back that it had before."""
         self._volume.toggle_mute()
 
-    def begin_note(self) -> None:
-        """Let the user type a note on what is heard now, or on the range that is chosen or looped."""
+    def begin_note(self, on: Span | None = None) -> None:
+        """Let the user type a note.
+
+        Args:
+            on: a range, or a place where it has no length; None: what is chosen, looped, or heard now.
+        """
         status, call = self._playback.status, self._call
         if call is None or not self.transport.has_places or not isinstance(status.source, RecordingRef):
             self.note_requested.emit()
             return
-        chosen = self.waveform.selection or status.loop
-        place = NotePlace(call.key, status.source, self.waveform.shown_s)
-        if chosen is not None:
-            place = NotePlace(call.key, status.source, chosen.begin_s, chosen.end_s)
-        self._entry.begin(place)
+        here = Span(self.waveform.shown_s, self.waveform.shown_s)
+        chosen = on or self.waveform.selection or status.loop or here
+        end_s = chosen.end_s if chosen.length_s > 0 else None
+        self._entry.begin(NotePlace(call.key, status.source, chosen.begin_s, end_s))
 
     def begin_place(self) -> None:
         """Let the user type the time to go to."""
@@ -275,13 +280,14 @@ class PlayerBar(QFrame):
         self.transport.loop_begun.connect(self.marks.show_loop_begun)
         self.waveform.seek_requested.connect(self._on_seek_requested)
         self.waveform.scrubbed.connect(self._show_position)
+        self.waveform.menu_requested.connect(self._show_menu)
         self.marks.changed.connect(lambda: self.waveform.setWhatsThis(self.marks.summary))
         self._place_field.chosen.connect(self.transport.go_to)
         self._place_field.left.connect(self._on_place_left)
         self._entry.written.connect(self._on_note_written)
         self._entry.left.connect(self.waveform.setFocus)
         self._tools.loop_toggled.connect(self._on_loop_toggled)
-        self._tools.note_wanted.connect(self.begin_note)
+        self._tools.note_wanted.connect(lambda: self.begin_note())
         self._tools.sound_wanted.connect(self.open_sound)
         self._tools.speed_wanted.connect(self._playback.set_speed)
         self._volume.volume_requested.connect(self.set_volume)
@@ -294,6 +300,12 @@ class PlayerBar(QFrame):
         self.transport.toggle_loop()
         # The button checks itself; where nothing came of it, no loop is in force.
         self._tools.show_status(self._playback.status, is_live=False)
+
+    def _show_menu(self, at: QPoint, place_s: float) -> None:
+        if self.transport.has_places:
+            menu = waveform_menu(self.waveform, self.transport, self.begin_note, place_s, self)
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            menu.popup(at)
 
     def _on_place_left(self) -> None:
         self._position.show()

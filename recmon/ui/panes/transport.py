@@ -158,14 +158,18 @@ class Transport(QObject):
             self._loop(Span(begin_s, here))
 
     def toggle_loop(self) -> None:
-        """Loop the range that is chosen; with a loop in force, or nothing chosen, loop no more."""
-        chosen = self._waveform.selection
+        """Loop the range that is chosen; with a loop in force, loop no more."""
         if self._playback.status.loop is not None or self._loop_from is not None:
             self._loop(None)
-        elif chosen is not None and chosen.length_s >= LEAST_LOOP_S:
+        else:
+            self.loop_range()
+
+    def loop_range(self) -> None:
+        """Loop the range that is chosen, in place of another loop; say how to choose one where none is."""
+        chosen = self._waveform.selection
+        if chosen is not None and chosen.length_s >= LEAST_LOOP_S:
             self._loop(chosen)
         else:
-            self._loop(None)
             self._notifier.tell(
                 Notice(
                     "No range is chosen.",
