@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from enum import Enum
 from queue import Empty
@@ -30,6 +31,10 @@ from recmon.audio.player import (
 )
 from recmon.audio.resampler import Resampler
 from recmon.errors import AudioError, RecmonError
+
+SWITCH_S = 0.001
+"""A thread that waits for the interpreter gets it so soon: with Python's 5 ms, each of the three threads that
+a first sound goes through would wait for longer than all of its work takes."""
 
 BLOCK_S = 0.1
 
@@ -79,6 +84,7 @@ class PlayerThread:
 
     def run(self) -> None:
         """Work until told to close."""
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
         is_orderly = False
         try:
             while True:
