@@ -79,8 +79,11 @@ class Output(Protocol):
         One that is not there gives way to the default, until it is there again.
         """
 
-    def devices(self) -> tuple[str, ...]:
-        """Return the names of the devices that sound can go to; an open stream ends, so that new ones show.
+    def devices(self, *, looks_again: bool) -> tuple[str, ...]:
+        """Return the names of the devices that sound can go to.
+
+        Args:
+            looks_again: whether those that came since the last look count, too; it ends an open stream.
 
         Raises:
             NoOutputDevice: no sound library.
@@ -158,12 +161,11 @@ class SoundDeviceOutput:
             self._chosen = name
             self._close_stream()
 
-    def devices(self) -> tuple[str, ...]:
+    def devices(self, *, looks_again: bool) -> tuple[str, ...]:
         library = self._load()
-        self._close_stream()
-        if not self._is_fresh:
+        if looks_again:
+            self._close_stream()
             self._look_again(library)
-        # Lists are looked up anew before each stream, unless it follows at once.
         names = [str(device["name"]) for device in library.query_devices() if _is_output(device)]
         return tuple(dict.fromkeys(names))
 

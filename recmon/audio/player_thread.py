@@ -214,8 +214,10 @@ class PlayerThread:
 
     def _list(self, command: ListCommand) -> None:
         was_open = self._has_device
+        # What sounds is not interrupted for it.
+        is_sounding = self._stage is not _Stage.NOTHING and not self._state.is_paused
         try:
-            devices = self._output.devices()
+            devices = self._output.devices(looks_again=not is_sounding)
         except AudioError:
             devices = ()
         command.reply(devices)
@@ -228,6 +230,7 @@ class PlayerThread:
             return
         self._has_device = False
         if self._stage in (_Stage.NOTHING, _Stage.OPENING):
+            self._prepare()
             return
         position_s = self._buffer.position_s
         self._buffer.forget_device()

@@ -16,15 +16,16 @@ from types import TracebackType
 from typing import Any
 
 from recmon.audio.output import Output
-from recmon.audio.plan import Plan, Sound
+from recmon.audio.plan import Plan
 from recmon.audio.player import Player, PlayerEvent, PlayerReport
 from recmon.audio.stream import GrowingFile
 from recmon.domain.calls import RecordingRef
-from recmon.domain.mixing import FASTEST, SLOWEST, Mix, SideLevel, evened, gains
+from recmon.domain.mixing import FASTEST, SLOWEST, Mix, SideLevel
 from recmon.domain.recordings import AudioInfo, BareCodec, BareSound, Waveform
 from recmon.domain.speech import Span, SpeechMap
 from recmon.errors import AudioError, RecmonError
 from recmon.publisher import Publisher, Subscription
+from recmon.services.choices import plan_of, silences_skipped, sound_of, status_of_another
 from recmon.services.downloads import DownloadService
 from recmon.services.playing import HeardSpan, PlaybackState, PlaybackStatus
 from recmon.services.survey import Survey
@@ -44,9 +45,6 @@ TICK_S = 0.1
 CLOSE_DEADLINE_S = 1.0
 
 MOST_STEP_BACK_S = 10.0
-
-KEPT_SILENCE_S = 0.25
-"""So much of a skipped silence is heard at either end, so that words do not run together."""
 
 
 class PlaybackService:
@@ -220,7 +218,7 @@ class PlaybackService:
 
     def set_skip_silence(self, least_s: float | None) -> None:
         """Leave out silences of this length or longer; None leaves out none."""
-        self._change(skip_silence_s=least_s, skipped=_skipped(self._speech, least_s))
+        self._change(skip_silence_s=least_s, skipped=silences_skipped(self._speech, least_s))
         self._apply_plan()
 
     def set_step_back(self, seconds: float) -> None:
@@ -389,7 +387,7 @@ class PlaybackService:
         self._speech, self._levels = speech, levels
         self.speech_changed.publish(speech)
         self._apply_sound()
-        self._change(skipped=_skipped(speech, self._status.skip_silence_s))
+        self._change(skipped=silences_skipped(speech, self._status.skip_silence_s))
         self._apply_plan()
 
     # Details
@@ -397,32 +395,14 @@ class PlaybackService:
     def _fresh(
         self, state: PlaybackState, source: RecordingRef | Path | None = None, position_s: float = 0.0
     ) -> PlaybackStatus:
-        """Return the status for another recording, or none: what the listener chose stays."""
         self._player.set_plan(Plan())
-        return replace(
-            self._status,
-            state=state,
-            source=source,
-            position_s=position_s,
-            length_s=None,
-            arrived_s=None,
-            is_buffering=False,
-            error=None,
-            info=None,
-            loop=None,
-            skipped=(),
-        )
+        return status_of_another(self._status, state, source, position_s)
 
     def _apply_sound(self) -> None:
-        status = self._status
-        evening_db = evened(self._levels) if status.is_levelled else (0.0, 0.0)
-        is_mono = status.info is not None and status.info.channels == 1
-        self._player.set_sound(
-            Sound(status.volume, status.speed, gains(status.mix, evening_db, is_mono=is_mono))
-        )
+        self._player.set_sound(sound_of(self._status, self._levels))
 
     def _apply_plan(self) -> None:
-        self._player.set_plan(Plan(self._status.loop, self._status.skipped))
+        self._player.set_plan(plan_of(self._status))
 
     def _look_through(self) -> None:
         # What has no end has no overview.
@@ -488,15 +468,3 @@ def _join(threads: list[threading.Thread], deadline_s: float) -> None:
     give_up_at = time.monotonic() + deadline_s
     for thread in threads:
         thread.join(max(0.0, give_up_at - time.monotonic()))
-
-
-def _skipped(speech: SpeechMap | None, least_s: float | None) -> tuple[Span, ...]:
-    """Return what is left out of silences of some length, their edges kept."""
-    if speech is None or least_s is None:
-        return ()
-    least_s = max(least_s, 2 * KEPT_SILENCE_S + TICK_S)
-    return tuple(
-        Span(silence.begin_s + KEPT_SILENCE_S, silence.end_s - KEPT_SILENCE_S)
-        for silence in speech.silences
-        if silence.length_s >= least_s
-    )

@@ -285,8 +285,12 @@ def test_device_that_plays_nothing_of_what_it_has_is_stalled(
 def test_other_device_is_used_while_it_is_there(library: PortAudio) -> None:
     output, user, _ = opened()
     assert output.device == "Speakers"
-    assert output.devices() == ("Speakers", "Headphones")
+    assert output.devices(looks_again=False) == ("Speakers", "Headphones")
+    assert output.device == "Speakers"
+    library.devices.append(device(3, "Headset"))
+    assert output.devices(looks_again=True) == ("Speakers", "Headphones", "Headset")
     assert output.device is None
+    assert library.looked == 2
     output.choose("Headphones")
     output.open(8000, user, user.on_lost)
     assert output.device == "Headphones"
