@@ -38,8 +38,10 @@ from recmon.store.transcripts import TranscriptStore
 from recmon.vendors.base import Now
 from recmon.vendors.hooks import HookAnswer, HookEvent, HookParser, HookRequest, HookResult
 
-REMEMBERED = 2_000
-"""Deliveries of one server kept in mind, so that a repeated one does not ask the store."""
+REMEMBERED = 50_000
+"""Deliveries of one server kept in mind; where there were no more, the store need not be asked."""
+
+DIGEST_BYTES = 16
 
 TEST_ARGUMENT = "recmon_test"
 """Marks a request of our own, which shows that the address leads here."""
@@ -87,6 +89,7 @@ class _Door:
     counts: HookCounts = field(default_factory=HookCounts)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     recent: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+    knows_all: bool = True
     under_way: dict[bytes, asyncio.Future[None]] = field(default_factory=dict)
 
 
@@ -148,9 +151,12 @@ class HookIntake:
         joining = CallJoining(server, self._book)
         loaded = await self._database.read(partial(_load, server=server, query=Query("", terms)))
         joining.load(*loaded)
+        digests = await self._database.read(lambda c: HookStore(c).latest(server, REMEMBERED))
         await self._database.write(lambda c: HookStore(c).forget_before(self._now() - KEPT_FOR))
         secret_hash, now = _hash(parser.secret.reveal()), asyncio.get_running_loop().time()
         self._doors[server] = door = _Door(server, parser, secret_hash, joining, self._limits.burst, now)
+        door.recent.update(dict.fromkeys(digests))
+        door.knows_all = len(digests) < REMEMBERED
         self._count(door, unattached=len(joining.unattached))
 
     def unattached(self, server: ServerId) -> tuple[UnattachedRecording, ...]:
@@ -247,6 +253,7 @@ class HookIntake:
         done.set_result(None)
         if len(door.recent) > REMEMBERED:
             door.recent.popitem(last=False)
+            door.knows_all = False
         name = "repeated" if is_repeated else "accepted"
         counted = {name: getattr(door.counts, name) + 1}
         self._count(door, last_at=request.at, unattached=len(door.joining.unattached), **counted)
@@ -257,7 +264,11 @@ class HookIntake:
         # In order of arrival up to the queue of the store, whose jobs keep it.
         async with door.lock:
             ids = door.joining.stored_ids(result.events, result.run)
-            stored = await self._database.read(partial(_look_up, server=door.server, digest=digest, ids=ids))
+            stored = _Stored(False, (), {})
+            if ids or not door.knows_all:
+                stored = await self._database.read(
+                    partial(_look_up, server=door.server, digest=digest, ids=ids)
+                )
             if stored.is_repeated:
                 return True
             events = _with_messages(result.events, request)
@@ -366,12 +377,13 @@ def _keep(
 def _digest(request: HookRequest, result: HookResult) -> bytes:
     """Return what tells a repeated delivery: the vendor's word, else all that was sent."""
     if result.delivery is not None:
-        return hashlib.sha256(b"d\0" + result.delivery.encode("utf-8", "surrogateescape")).digest()
+        told = b"d\0" + result.delivery.encode("utf-8", "surrogateescape")
+        return hashlib.sha256(told).digest()[:DIGEST_BYTES]
     digest = hashlib.sha256(b"r\0")
     for part in (request.method, request.path, *(text for pair in request.query for text in pair)):
         digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
     digest.update(request.body)
-    return digest.digest()
+    return digest.digest()[:DIGEST_BYTES]
 
 
 def _with_messages(events: Sequence[HookEvent], request: HookRequest) -> list[HookEvent]:

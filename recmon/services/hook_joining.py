@@ -104,6 +104,7 @@ class CallJoining:
         self._waits_for: dict[tuple[str, ...], dict[str, None]] = {}
         self._words: dict[str, tuple[Phrase, ...]] = {}
         self._told_at: dict[str, datetime] = {}
+        self._spoken_first: set[str] = set()
 
     def load(
         self,
@@ -148,6 +149,9 @@ class CallJoining:
         for event in events:
             native_id: str | Waiting | None = None
             match event:
+                case CallStarted() if event.facts.native_id not in self._spoken_first:
+                    # With an id of its own it begins now: the calls of the last day are known without asking.
+                    native_id = self._index.call_of_event(event)
                 case CallStarted() | CallUpdated() | CallEnded():
                     native_id = self._index.call_of_event(event) or event.facts.native_id
                 case RecordingTold():
@@ -214,6 +218,7 @@ class CallJoining:
         if run:
             self._index.note_run(run, native_id)
             joined.runs.append((run, native_id))
+        self._spoken_first.discard(native_id)
         if spoken.get(native_id):
             self._apply(_spoken(native_id, spoken[native_id], event.at), joined)
         self._attach(native_id, event.at, joined)
@@ -250,6 +255,8 @@ class CallJoining:
             (TranscriptPlace(self._server, native_id, waiting_run, event.transcript_id), event.phrases)
         )
         told = replace(event, facts=replace(event.facts, native_id=native_id))
+        if isinstance(place, Waiting) and native_id:
+            self._spoken_first.add(native_id)
         if not native_id:
             self._words[run] = self._words.get(run, ()) + event.phrases
             joined.events.append(told)

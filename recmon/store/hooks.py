@@ -37,6 +37,12 @@ class HookStore:
         sql = "SELECT 1 FROM hook_deliveries WHERE server = ? AND digest = ?"
         return self._connection.execute(sql, (storable(server), digest)).fetchone() is not None
 
+    def latest(self, server: ServerId, limit: int) -> list[bytes]:
+        """Return the deliveries that were taken in last, the oldest of them first."""
+        sql = "SELECT digest FROM hook_deliveries WHERE server = ? ORDER BY received_at DESC LIMIT ?"
+        found = [bytes(digest) for (digest,) in self._connection.execute(sql, (storable(server), limit))]
+        return found[::-1]
+
     def mark(self, server: ServerId, digest: bytes, at: datetime) -> None:
         """Note that a delivery was taken in; old ones are forgotten."""
         self._connection.execute(
