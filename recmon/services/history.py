@@ -9,13 +9,14 @@ import asyncio
 import itertools
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, RecordingRef, ServerId
@@ -201,14 +202,16 @@ class HistoryService:
         self._arrived.set()
         self._drop_excess()
 
-    async def keep(
+    def keep(
         self,
         server: ServerId,
         events: Sequence[LinkEvent],
         calls: Sequence[Call],
         also: Callable[[Connection], T],
-    ) -> T:
+    ) -> Coroutine[Any, Any, T]:
         """Store calls and the messages behind events at once, with further work, all in one transaction.
+
+        It is queued when this returns; awaiting the result tells when it is on the disk.
 
         Args:
             server: whose they are.
@@ -228,8 +231,11 @@ class HistoryService:
             result = also(connection)
             return result, _keep(connection, calls, messages, now)
 
+        return self._kept(self._database.submit(store), calls)
+
+    async def _kept(self, keeping: Future[tuple[T, list[tuple[Call, bool]]]], calls: Sequence[Call]) -> T:
         try:
-            result, stored = await self._database.write(store)
+            result, stored = await asyncio.wrap_future(keeping)
         except BaseException:
             self._hold(calls, ())
             self._arrived.set()

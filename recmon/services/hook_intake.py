@@ -276,16 +276,12 @@ class HookIntake:
             for warning in joined.warnings:
                 _log.warning("%s: %s", door.server, printable(warning.sentence))
                 self._count(door, warning=warning.sentence)
-            keeping = asyncio.ensure_future(
-                self._history.keep(
-                    door.server,
-                    [event for event in joined.events if not isinstance(event, ServerWarning)],
-                    list(joined.calls.values()),
-                    partial(_keep, server=door.server, digest=digest, joined=joined, request=request),
-                )
+            keeping = self._history.keep(
+                door.server,
+                [event for event in joined.events if not isinstance(event, ServerWarning)],
+                list(joined.calls.values()),
+                partial(_keep, server=door.server, digest=digest, joined=joined, request=request),
             )
-            # One turn, in which the job is queued.
-            await asyncio.sleep(0)
         await keeping
         self._tell(door, joined)
         return False

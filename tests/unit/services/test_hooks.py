@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +61,18 @@ def test_a_hook_that_cannot_be_stored_is_answered_with_an_error_and_counts_when_
     async def scenario() -> None:
         async with Hooked(tmp_path) as hooked:
             await hooked.until_live()
-            write = hooked.database.write
+            submit = hooked.database.submit
 
-            async def refuse(job: Any) -> Any:
-                raise StoreError("recmon.db", "the disk is full")
+            def refuse(job: Any) -> Future[Any]:
+                refused: Future[Any] = Future()
+                refused.set_exception(StoreError("recmon.db", "the disk is full"))
+                return refused
 
             words = {"k": "words", "id": "c-1", "said": [["from", "hello there", True]]}
             with monkeypatch.context() as patch:
-                patch.setattr(hooked.database, "write", refuse)
+                patch.setattr(hooked.database, "submit", refuse)
                 assert await hooked.post([START, words]) == 500
-            assert hooked.database.write == write
+            assert hooked.database.submit == submit
             assert await hooked.post([START, words]) == 200
             call = await hooked.call("c-1")
             assert await hooked.transcripts.of(call) == (Phrase("hello there", Side.CALLER),)
