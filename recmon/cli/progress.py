@@ -62,7 +62,11 @@ class _Bar:
         from rich.console import Console
         from rich.progress import Progress
 
-        self._progress = Progress(*self._columns(), console=Console(stderr=True), transient=True)
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            # A file or another program would be told nothing but an empty line.
+            return
+        self._progress = Progress(*self._columns(), console=console, transient=True)
         self._task = self._progress.add_task("", total=None)
         self._progress.start()
         self.advance(self._done, self._total)
