@@ -228,6 +228,24 @@ def test_fetch_gets_the_same_file_by_call_and_by_place(watched: Watched, tmp_pat
     assert len(files[0]) == pytest.approx(8000 * LENGTH_S + 58, abs=50)
 
 
+def test_fetch_of_several_goes_on_after_one_that_fails_and_the_cache_is_cleared(
+    watched: Watched, tmp_path: Path
+) -> None:
+    call_id = watched.seen["id"]
+    fetched = watched.run("fetch", call_id, "east/nothing", "-o", tmp_path)
+    assert fetched.returncode == 1
+    assert fetched.stderr.count("recmon: east/nothing: CallNotFound: ") == 1
+    (file,) = tmp_path.iterdir()
+    assert fetched.stdout == f"{file}\n"
+    assert file.read_bytes()[:4] == b"RIFF"
+    use = json.loads(watched.run("cache", "--json").stdout)
+    assert use["recordings"] >= 1
+    assert use["size"] >= file.stat().st_size
+    cleared = json.loads(watched.run("cache", "--clear", "--json").stdout)
+    assert (cleared["recordings"], cleared["size"], cleared["kept"]) == (use["recordings"], use["size"], 0)
+    assert watched.run("cache").stdout.startswith("0 recordings, 0.0 MB; ")
+
+
 def test_fetch_names_the_file_itself_in_the_working_folder(watched: Watched, tmp_path: Path) -> None:
     fetched = watched.run("fetch", watched.seen["id"], cwd=tmp_path)
     assert fetched.returncode == 0
