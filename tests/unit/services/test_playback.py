@@ -43,6 +43,7 @@ def test_file_plays_to_its_end_sample_by_sample(run: Run, tmp_path: Path) -> Non
             await listener.service.play(write(tmp_path / "a.wav", sound))
             assert listener.service.status.state is PlaybackState.PLAYING
             received = await listener.pull(RATE)
+            await listener.until_all_decoded()
             listener.output.pull(10)
             status = await listener.until_state(PlaybackState.ENDED)
             assert status.position_s == status.length_s == 1.0
@@ -76,6 +77,7 @@ def test_device_with_its_own_rate_gets_the_same_sound(run: Run, tmp_path: Path) 
             received = await listener.pull(44_000)
             expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(44_000) / 44_100)
             assert np.abs(received[500:-500, 1] - expected[500:-500]).max() < 0.01
+            await listener.until_all_decoded()
             listener.output.pull(1000)
             assert (await listener.until_state(PlaybackState.ENDED)).position_s == 1.0
 
@@ -192,6 +194,7 @@ def test_seek_during_a_pause_is_heard_after_it(run: Run, tmp_path: Path) -> None
             await listener.service.seek(3.0)
             assert listener.service.status.position_s == 3.0
             assert listener.service.status.state is PlaybackState.PAUSED
+            await listener.until_all_decoded()
             listener.output.pull(1000)
             assert listener.output.pull(1000).max() == 0.0
             listener.service.resume()
@@ -210,6 +213,7 @@ def test_play_again_after_the_end_begins_at_the_beginning(run: Run, tmp_path: Pa
         async with playback() as listener:
             await listener.service.play(write(tmp_path / "a.wav", sound))
             await listener.pull(4000)
+            await listener.until_all_decoded()
             listener.output.pull(10)
             await listener.until_state(PlaybackState.ENDED)
             listener.service.resume()
@@ -218,6 +222,7 @@ def test_play_again_after_the_end_begins_at_the_beginning(run: Run, tmp_path: Pa
             await listener.until_released()
             received = await listener.pull(4000)
             assert np.array_equal(received[100:], sound[100:])
+            await listener.until_all_decoded()
             listener.output.pull(10)
             await listener.until_state(PlaybackState.ENDED)
 
@@ -233,6 +238,7 @@ def test_start_can_be_anywhere(run: Run, tmp_path: Path) -> None:
             received = await listener.pull(1000)
             assert place_of(received[100:], sound) == 20_100
             await listener.service.play(tmp_path / "a.wav", start_s=99.0)
+            await listener.until_all_decoded()
             listener.output.pull(10)
             assert (await listener.until_state(PlaybackState.ENDED)).position_s == 5.0
 
@@ -386,6 +392,7 @@ def test_cut_file_tells_what_it_claims_and_what_is_there(run: Run, tmp_path: Pat
             assert status.info is not None
             assert (status.info.length_s, status.length_s) == (1.0, 0.5)
             await listener.pull(4000)
+            await listener.until_all_decoded()
             listener.output.pull(10)
             assert (await listener.until_state(PlaybackState.ENDED)).position_s == 0.5
 
