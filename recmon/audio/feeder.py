@@ -40,6 +40,9 @@ ASKED_AGAIN_S = 0.005
 REST_AFTER_S = 300.0
 """With nothing to play for this long the stream stops, so that the device may sleep."""
 
+WANTS_MORE_AFTER_S = 0.15
+"""A sound server that ran dry may wait until its buffer is filled; where it plays nothing of less, it is."""
+
 STALLED_AFTER_S = 0.8
 """A device that has sound and plays none for this long is lost."""
 
@@ -85,6 +88,7 @@ class Feeder:
         self._capacity = 0
         self._queued = 0
         self._was_sounding = False
+        self._went_on_at = 0.0
         self._is_closing = False
         self._is_running = False
         self._used_at = self._moved_at = time.monotonic()
@@ -173,6 +177,8 @@ class Feeder:
             self._queue_limit = min(round(self._queue_limit * GROWTH), limit)
         self._was_sounding = False
         limit = min(self._queue_limit, self._capacity)
+        if self._queued and time.monotonic() - self._went_on_at > WANTS_MORE_AFTER_S:
+            limit = self._capacity
         while (room := min(limit - self._queued, len(self._room))) > 0:
             piece = self._room[:room]
             count = self._source.take(piece, self.given, self.given - self._queued)
@@ -210,12 +216,14 @@ class Feeder:
             return
         queued = max(0, self._capacity - int(self._stream.write_available))
         if queued < self._queued:
-            self._moved_at = time.monotonic()
+            self._moved_at = self._went_on_at = time.monotonic()
         self._queued = min(self._queued, queued)
 
     def _write(self, frames: NDArray[np.float32]) -> None:
         if self._channels == 1:
             frames = frames.mean(axis=1, keepdims=True)
+        if not self._queued:
+            self._went_on_at = time.monotonic()
         self._stream.write(frames.tobytes())
         self.given += len(frames)
         self._queued += len(frames)

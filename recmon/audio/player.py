@@ -6,6 +6,7 @@ Commands return at once. Nothing heavy is imported here: decoder and numpy come 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -140,6 +141,10 @@ class PlayerState:
         self.sought_s: float | None = None
 
 
+LATE_LOOK_S = 0.4
+"""Between two looks at the device; after a longer time without a look, the next one decides nothing."""
+
+
 class Player:
     """Plays one recording at a time. The thread begins with the first command and ends with `close`.
 
@@ -149,6 +154,7 @@ class Player:
     """
 
     def __init__(self, output: Output, report: Callable[[PlayerReport], None]) -> None:
+        self._checked_at = time.monotonic()
         self._output = output
         self._report = report
         self._state = PlayerState()
@@ -208,8 +214,14 @@ class Player:
         self._post(ListCommand(reply))
 
     def check_device(self) -> None:
-        """Treat the device as lost if it does not ask for sound any more."""
-        if self._output.is_stalled:
+        """Treat the device as lost if it does not ask for sound any more; call about ten times a second.
+
+        A look that comes late finds nothing lost: then this program did not run, and the thread that
+        serves the device had no turn either.
+        """
+        now = time.monotonic()
+        is_late, self._checked_at = now - self._checked_at > LATE_LOOK_S, now
+        if self._output.is_stalled and not is_late:
             self._post(LostCommand(OutputFailed("the sound device does not respond")))
 
     def close(self) -> threading.Thread | None:

@@ -282,6 +282,20 @@ def test_device_that_plays_nothing_of_what_it_has_is_stalled(
     assert not output.is_stalled
 
 
+def test_sound_server_that_waits_for_a_full_buffer_after_it_ran_dry_gets_it(library: PortAudio) -> None:
+    output, user, _ = opened()
+    user.left = 100_000
+    output.start()
+    stream = library.streams[0]
+    until(lambda: len(stream.written) == 1200)
+    # It plays nothing of less, as PulseAudio after an underrun.
+    until(lambda: len(stream.written) == CAPACITY)
+    stream.play(CAPACITY - 400)
+    # Once it plays, no more is queued than before.
+    until(lambda: len(stream.written) == CAPACITY - 400 + 1200)
+    output.close()
+
+
 def test_other_device_is_used_while_it_is_there(library: PortAudio) -> None:
     output, user, _ = opened()
     assert output.device == "Speakers"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from playing import (
     write,
 )
 
+from recmon.audio.player import LATE_LOOK_S
 from recmon.audio.stream import GrowingFile
 from recmon.errors import (
     DownloadInterrupted,
@@ -447,6 +449,24 @@ def test_device_that_hangs_is_lost(run: Run, tmp_path: Path) -> None:
             await listener.service.play(write(tmp_path / "a.wav", noise(5.0)))
             listener.output.is_stalled = True
             assert isinstance((await listener.until_state(PlaybackState.PAUSED)).error, OutputFailed)
+
+    run(scenario())
+
+
+def test_device_is_not_lost_where_the_program_itself_stood_still(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with playback() as listener:
+            player = listener.service._player
+            await listener.service.play(write(tmp_path / "a.wav", noise(5.0)))
+            listener.output.is_stalled = True
+            player._checked_at = time.monotonic() - 2 * LATE_LOOK_S
+            player.check_device()
+            listener.output.is_stalled = False
+            # The same way as a loss would have gone: behind it in the player's inbox.
+            await listener.service.seek(2.0)
+            await listener.until_sought()
+            assert listener.service.status.state is PlaybackState.PLAYING
+            assert listener.service.status.error is None
 
     run(scenario())
 
