@@ -17,6 +17,7 @@ from recmon.errors import (
     RecmonError,
     RecordingDamaged,
     RecordingMissing,
+    RecordingNotReady,
     StoreError,
     TlsFailed,
 )
@@ -27,6 +28,8 @@ AT = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 ERRORS = {
     ObstacleKind.MISSING: RecordingMissing("no such file", code="0300011"),
     ObstacleKind.NO_PLACE: RecordingMissing("no recording path: platform_call_id is empty"),
+    ObstacleKind.NOT_READY: RecordingNotReady("it is still prepared", retry_after_s=40.0),
+    ObstacleKind.BUSY: DownloadPostponed("flow control"),
     ObstacleKind.EXPIRED: RecordingMissing("gone", code="HTTP 410"),
     ObstacleKind.LOGIN_REFUSED: AuthenticationFailed("s", "refused", status=401),
     ObstacleKind.LOCKED_OUT: AuthenticationFailed("s", "locked", status=403),
