@@ -222,7 +222,7 @@ async def open_services(
             for server, watched_server in zip(servers, watched, strict=True)
         }
         await stack.enter_async_context(OwnClock(book, now))
-        await stack.enter_async_context(SilentCalls(limits, book, monitor.heard, now))
+        await stack.enter_async_context(SilentCalls(limits, book, (monitor.heard, hooks.intake.heard), now))
         await stack.enter_async_context(monitor)
         await stack.enter_async_context(hooks)
         await stack.enter_async_context(sync)
@@ -262,7 +262,7 @@ async def open_services(
             hooks,
             transcripts,
             MemberService(settings),
-            SettlingService(book, history, now),
+            SettlingService(book, history, user, now),
             RecordingPlaces(settings, _options_types(), history, details, now),
         )
 

@@ -73,7 +73,7 @@ _KINDS = {
 }
 
 T = TypeVar("T")
-_SETTLED = "A user settled the call: its end was not seen, and it is taken as over."
+_SETTLED = "{user} settled the call: its end was not seen, and it is taken as over."
 
 _log = logging.getLogger(__name__)
 
@@ -243,11 +243,10 @@ class HistoryService:
         self._publish(stored)
         return result
 
-    def record_settled(self, key: CallKey, at: datetime) -> None:
-        """Keep beside a call's messages that a user gave it up; returns at once."""
-        self._messages.append(
-            JournalEntry(key.server, key.native_id, at, MessageKind.SETTLED, 0, _SETTLED.encode())
-        )
+    def record_settled(self, key: CallKey, user: str, at: datetime) -> None:
+        """Keep beside a call's messages who gave it up; returns at once."""
+        words = _SETTLED.format(user=user).encode("utf-8", "replace")
+        self._messages.append(JournalEntry(key.server, key.native_id, at, MessageKind.SETTLED, 0, words))
         self._arrived.set()
         self._drop_excess()
 

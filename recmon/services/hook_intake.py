@@ -13,12 +13,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import get_args
 
 from recmon.domain.callbook import CallBook
 from recmon.domain.calls import Call, CallKey, CallState, ServerId
 from recmon.domain.conditions import StateIs, TextField, TextIs, TimeIs, fold_text
-from recmon.domain.events import RawMessage, ServerWarning, Unrecognised
-from recmon.domain.joining import ENDED_FOR, KEPT_CALLS, OPEN_FOR
+from recmon.domain.events import CallEvent, RawMessage, ServerWarning, Unrecognised
+from recmon.domain.joining import ENDED_FOR, KEPT_CALLS
 from recmon.domain.query import Query, Term
 from recmon.domain.transcripts import Phrase
 from recmon.domain.unattached import UnattachedRecording
@@ -63,6 +64,7 @@ class HookLimits:
 
 
 _NOBODY = b"\0" * 32
+_TOLD_OF_CALLS = get_args(CallEvent)
 _log = logging.getLogger(__name__)
 
 
@@ -106,7 +108,8 @@ class HookIntake:
         limits: how much one server may send.
 
     Attributes:
-        heard: what could not be understood.
+        heard: what was told of calls, under the ids by which they are kept; and, once that is stored, what
+            could not be understood.
         recordings: what was told of recordings, once it is stored.
     """
 
@@ -163,11 +166,6 @@ class HookIntake:
         """Return the recordings of a server that have no call, the oldest first."""
         door = self._doors.get(server)
         return () if door is None else door.joining.unattached
-
-    def lose_silent(self) -> None:
-        """Give up calls of which nothing was told for hours; to be called now and then."""
-        for door in self._doors.values():
-            door.joining.lose_silent(self._now() - OPEN_FOR)
 
     def expect_test(self, nonce: str) -> None:
         """Answer a request of our own that carries this text, once."""
@@ -273,6 +271,9 @@ class HookIntake:
                 return True
             events = _with_messages(result.events, request)
             joined = door.joining.take(events, result.run, digest.hex(), stored.calls, stored.spoken)
+            told = tuple(event for event in joined.events if isinstance(event, _TOLD_OF_CALLS))
+            if told:
+                self.heard.publish(Heard(door.server, told))
             for warning in joined.warnings:
                 _log.warning("%s: %s", door.server, printable(warning.sentence))
                 self._count(door, warning=warning.sentence)

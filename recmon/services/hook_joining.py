@@ -103,7 +103,6 @@ class CallJoining:
         self._waiting: dict[str, UnattachedRecording] = {}
         self._waits_for: dict[tuple[str, ...], dict[str, None]] = {}
         self._words: dict[str, tuple[Phrase, ...]] = {}
-        self._told_at: dict[str, datetime] = {}
         self._spoken_first: set[str] = set()
 
     def load(
@@ -132,11 +131,6 @@ class CallJoining:
         for recording in waiting:
             self._wait(recording)
         self._words.update(words)
-
-    def lose_silent(self, before: datetime) -> None:
-        """Give up the calls that go on and of which nothing was told since a time: their end did not come."""
-        self._book.lose([self._key(native_id) for native_id, at in self._told_at.items() if at < before])
-        self._told_at = {native_id: at for native_id, at in self._told_at.items() if at >= before}
 
     @property
     def unattached(self) -> tuple[UnattachedRecording, ...]:
@@ -389,10 +383,6 @@ class CallJoining:
         if call is not None:
             joined.calls[call.key] = call
             self._index.note_call(call)
-            if call.state.is_over:
-                self._told_at.pop(call.key.native_id, None)
-            else:
-                self._told_at[call.key.native_id] = event.at
 
     def _key(self, native_id: str) -> CallKey:
         return CallKey(self._server, native_id)

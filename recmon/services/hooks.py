@@ -6,7 +6,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -30,9 +29,6 @@ from recmon.vendors.hooks import HookParser
 
 RETRY_S = 15.0
 """Between attempts to listen, where the address is taken or cannot be used."""
-
-LOOKED_EVERY_S = 60.0
-"""Between looks for calls whose end never came."""
 
 _log = logging.getLogger(__name__)
 
@@ -200,7 +196,7 @@ class HookService:
                 try:
                     async with Listener(self._settings, self.intake, self._now):
                         self._watched([server.name for server in ready])
-                        await self._until_changed()
+                        await self._changed.wait()
                 except ListenerFailed as error:
                     _log.warning("web hooks are not received: %s", error)
                     self._unwatched([server.name for server in ready], error)
@@ -213,14 +209,6 @@ class HookService:
             for stopped in ready:
                 self._book.mark_unconfirmed(stopped.name)
                 self._enter(stopped.name, LinkState.STOPPED)
-
-    async def _until_changed(self) -> None:
-        """Wait until other settings count, and give up silent calls meanwhile."""
-        while not self._changed.is_set():
-            self.intake.lose_silent()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOKED_EVERY_S):
-                    await self._changed.wait()
 
     async def _prepare(self, server: HookedServer) -> bool:
         """Look a server's secrets up and open its door; tell why where that is not possible."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NoReturn, Self
 
 from recmon.domain.callbook import CallBook, CallBookChange
 from recmon.domain.calls import CallKey, CallState, ServerId
-from recmon.domain.events import CallEnded, CallEvent, CallStarted, CallUpdated
+from recmon.domain.events import CallEnded, CallEvent, CallStarted, CallUpdated, TranscriptTold
 from recmon.errors import RecmonError
+from recmon.logs import printable
 from recmon.publisher import Publisher
 from recmon.services.history import HistoryService
 from recmon.services.reconciling import ListOngoing
@@ -91,12 +92,16 @@ class SilentCalls:
     Args:
         limits: of each server that is looked after.
         book: where the calls are.
-        heard: everything that was told of calls.
+        heard: together, everything that is told of calls.
         now: the clock, aware UTC.
     """
 
     def __init__(
-        self, limits: Mapping[ServerId, CallLimits], book: CallBook, heard: Publisher[Heard], now: Now
+        self,
+        limits: Mapping[ServerId, CallLimits],
+        book: CallBook,
+        heard: Sequence[Publisher[Heard]],
+        now: Now,
     ) -> None:
         self._limits = limits
         self._book = book
@@ -108,7 +113,7 @@ class SilentCalls:
 
     async def __aenter__(self) -> Self:
         self._subscriptions = (
-            self._heard.subscribe(self._on_heard),
+            *(publisher.subscribe(self._on_heard) for publisher in self._heard),
             self._book.changed.subscribe(self._on_changed),
         )
         self._group = await asyncio.TaskGroup().__aenter__()
@@ -138,6 +143,9 @@ class SilentCalls:
                 silence.hear(event.facts.native_id, at)
             elif isinstance(event, CallEnded):
                 silence.forget(event.facts.native_id)
+            elif isinstance(event, TranscriptTold) and event.facts.native_id in silence.heard_at:
+                # Words that come late begin nothing.
+                silence.hear(event.facts.native_id, at)
 
     def _on_changed(self, change: CallBookChange) -> None:
         # Lists of ongoing calls confirm some without a message of their own; others are lost for good.
@@ -233,12 +241,14 @@ class SettlingService:
     Args:
         book: where the calls are.
         history: keeps who gave them up when.
+        user: the user's name, under which that is kept.
         now: the clock, aware UTC.
     """
 
-    def __init__(self, book: CallBook, history: HistoryService, now: Now) -> None:
+    def __init__(self, book: CallBook, history: HistoryService, user: str, now: Now) -> None:
         self._book = book
         self._history = history
+        self._user = user
         self._now = now
 
     def settle(self, keys: Iterable[CallKey]) -> int:
@@ -255,6 +265,6 @@ class SettlingService:
         self._book.lose(settled)
         at = self._now()
         for key in settled:
-            _log.info("settled by the user: %s", key)
-            self._history.record_settled(key, at)
+            _log.info("settled by %s: %s", printable(self._user), key)
+            self._history.record_settled(key, self._user, at)
         return len(settled)

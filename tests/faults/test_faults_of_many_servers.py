@@ -438,7 +438,7 @@ def test_many_calls_whose_end_never_comes_while_the_link_stays_up(*, lists: bool
             limits = {EAST: CallLimits(longest_s, list_ongoing if lists else None)}
             dropped = {f"c-{n}" for n in random.Random(19).sample(range(calls), calls // 10)}
             going_on = {f"on-{n}" for n in range(50)} if lists else set()
-            silent = SilentCalls(limits, watching.book, watching.monitor.heard, FastClock())
+            silent = SilentCalls(limits, watching.book, [watching.monitor.heard], FastClock())
             async with silent, watching.monitor:
                 await watching.until(LinkState.LIVE)
                 for call_id in sorted(going_on):

@@ -157,7 +157,7 @@ def test_every_server_is_described_in_words(bar: ServerBar) -> None:
     ("told", "mark", "word", "age"),
     [
         (LIVE, Mark.DOT, "0 live", "last event 2 s ago"),
-        (replace(LIVE, last_event_at=None), Mark.DOT, "0 live", "no event yet · watched for 4 min"),
+        (replace(LIVE, last_event_at=None), Mark.DOT, "0 live", "no event in 4 min"),
         (status(EAST, LinkState.CONNECTING), Mark.DASHED, "connecting", "for 4 min"),
         (
             status(EAST, LinkState.SUBSCRIBING, since=ago(3)),

@@ -233,10 +233,10 @@ def _tells_history(row: ServerRow) -> bool:
 def _last_event(status: ServerStatus, now: datetime) -> str:
     if status.hooks is not None:
         if status.hooks.last_at is None:
-            return f"no hook yet · listening for {words.span((now - status.since).total_seconds())}"
+            return f"no hook in {words.span((now - status.since).total_seconds())}"
         return f"last hook {words.ago(status.hooks.last_at, now)}"
     if status.last_event_at is None:
-        return f"no event yet · watched for {words.span((now - status.since).total_seconds())}"
+        return f"no event in {words.span((now - status.since).total_seconds())}"
     return f"last event {words.ago(status.last_event_at, now)}"
 
 

@@ -249,20 +249,6 @@ def test_a_made_id_is_the_same_when_the_request_comes_again() -> None:
     assert len(ids) == 1
 
 
-def test_a_call_whose_end_never_comes_is_lost_after_four_hours() -> None:
-    joining = Joining()
-    joining.tell({"k": "start", "id": "c-1", **PARTIES})
-    joining.tell({"k": "start", "id": "c-2", **PARTIES})
-    joining.tell({"k": "update", "id": "c-2", "state": "held"}, after_s=3600)
-    joining.joining.lose_silent(NOW + timedelta(minutes=30))
-    assert [call.key.native_id for call in joining.book.ongoing(PBX)] == ["c-2"]
-    lost = joining.book.find(CallKey(PBX, "c-1"))
-    assert lost is not None
-    assert lost.state is CallState.LOST
-    joining.tell({"k": "end", "id": "c-1"})
-    assert joining.calls[CallKey(PBX, "c-1")].state is CallState.ENDED
-
-
 def test_words_that_nothing_names_are_told_as_a_warning() -> None:
     joined = Joining().tell({"k": "words", "said": [[None, "lost", True]]})
     assert [type(warning) for warning in joined.warnings] == [ServerWarning]

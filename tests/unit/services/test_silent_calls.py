@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from hooking import SECRET, free_port, request
 from line_server import Seen, utc_now
 
 from recmon.app import open_services
 from recmon.domain.callbook import CallBook, CallBookChange
 from recmon.domain.calls import Call, CallKey, CallState, ServerId
-from recmon.domain.events import CallEnded, CallFacts, CallStarted, CallUpdated, LinkEvent
+from recmon.domain.events import (
+    CallEnded,
+    CallFacts,
+    CallStarted,
+    CallUpdated,
+    LinkEvent,
+    TranscriptTold,
+)
+from recmon.domain.transcripts import Phrase, Side
 from recmon.errors import ConnectFailed
 from recmon.paths import DataDir
 from recmon.publisher import Publisher
 from recmon.services import silent_calls
 from recmon.services.silent_calls import CallLimits, SilentCalls
-from recmon.services.statuses import Heard
-from recmon.settings.model import ServerSettings, Settings
+from recmon.services.statuses import Heard, LinkState
+from recmon.settings.model import ListenerSettings, SecretRef, ServerSettings, Settings
 from recmon.simulators.verba import VerbaSimulator
 from recmon.store.journal import MessageKind
+from recmon.vendors.telephony.options import TelephonyOptions
 from recmon.vendors.verba.options import EventsOptions, VerbaOptions
 
 EAST = ServerId("east")
@@ -80,7 +92,7 @@ class Told:
     @asynccontextmanager
     async def looked_after(self, longest_s: float, *, asks: bool = False) -> AsyncIterator[None]:
         limits = {EAST: CallLimits(longest_s, self.list_ongoing if asks else None)}
-        async with SilentCalls(limits, self.book, self.heard, utc_now):
+        async with SilentCalls(limits, self.book, [self.heard], utc_now):
             yield
 
 
@@ -155,7 +167,7 @@ def test_server_that_cannot_answer_is_asked_again_and_nothing_is_lost(run: Run) 
             raise ConnectFailed("east", "connection refused")
 
         limits = {EAST: CallLimits(0.1, refuse)}
-        async with SilentCalls(limits, told.book, told.heard, utc_now):
+        async with SilentCalls(limits, told.book, [told.heard], utc_now):
             told.tell(begun("ghost"))
             await until(lambda: len(told.asked) >= 3)
         assert told.unconfirmed() == {"ghost"}
@@ -182,9 +194,15 @@ def test_server_is_not_asked_while_no_call_is_silent(run: Run) -> None:
 
 @pytest.mark.parametrize("lists", [False, True])
 def test_ghost_of_a_simulated_server_is_settled(
-    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture, *, lists: bool
+    run: Run,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    lists: bool,
 ) -> None:
     """With the end suppressed: by the user's word, or by the list of the server."""
+    monkeypatch.setattr("recmon.app.user_name", lambda: "Anna Nowak")
 
     async def main() -> None:
         async with VerbaSimulator(ongoing_request="Ongoing" if lists else "") as simulator:
@@ -209,8 +227,9 @@ def test_ghost_of_a_simulated_server_is_settled(
                 call = await services.history.find(key("ghost"))
                 assert (call.state, call.duration_s, call.ended_at) == (CallState.LOST, None, None)
                 if not lists:
-                    kinds = [message.kind for message in await services.history.messages(key("ghost"))]
-                    assert kinds == [MessageKind.STARTED, MessageKind.SETTLED]
+                    began, settled = await services.history.messages(key("ghost"))
+                    assert (began.kind, settled.kind) == (MessageKind.STARTED, MessageKind.SETTLED)
+                    assert settled.data.startswith(b"Anna Nowak settled the call")
                 # A server that tells of it afterwards has the last word.
                 simulator.end_call({**fields, "end_time": "2026-11-21 09:01:30"})
                 await changes.until(
@@ -219,8 +238,64 @@ def test_ghost_of_a_simulated_server_is_settled(
 
     with caplog.at_level(logging.INFO):
         run(main())
-    sentence = "not in its list of ongoing calls" if lists else "settled by the user: east/ghost"
+    sentence = "not in its list of ongoing calls" if lists else "settled by Anna Nowak: east/ghost"
     assert sentence in caplog.text
+
+
+def test_ghost_of_a_server_that_calls_us_stays_until_it_is_settled(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECMON_TEST_HOOK_SECRET", SECRET)
+
+    async def main() -> None:
+        listener = ListenerSettings(port=free_port())
+        options = TelephonyOptions("generic", hook_secret=SecretRef("env", "RECMON_TEST_HOOK_SECRET"))
+        server = ServerSettings(EAST, "telephony", options, longest_call_hours=0.1 / 3600)
+
+        async def tell(event: str) -> None:
+            parties = {"direction": "in", "callId": "ghost", "srcPhone": "+15550100111", "dstPhone": "204"}
+            body = json.dumps({"event": {"event": event, **parties}}).encode()
+            path = f"/hooks/east/{quote(SECRET, safe='')}"
+            assert (await request(listener.port, "POST", path, body))[0] == 200
+
+        async with open_services(
+            Settings((server,), listener=listener), DataDir(tmp_path / "data")
+        ) as services:
+            changes: Seen[CallBookChange] = Seen(services.book.changed)
+            await until(lambda: services.monitor.status(EAST).state is LinkState.LIVE)
+            await tell("start")
+            await changes.until(lambda _: not services.book.ongoing()[0].is_confirmed)
+            await tell("answer")
+            assert services.book.ongoing()[0].is_confirmed
+            # Its silence is counted anew.
+            await changes.until(lambda _: not services.book.ongoing()[0].is_confirmed)
+            assert services.settling.settle([key("ghost")]) == 1
+            call = services.book.find(key("ghost"))
+            assert call is not None
+            assert (call.state, call.duration_s) == (CallState.LOST, None)
+
+    run(main())
+
+
+def test_late_words_of_a_call_do_not_begin_its_silence_anew(run: Run) -> None:
+    async def main() -> None:
+        told = Told()
+        async with told.looked_after(0.1):
+            told.tell(begun("talks"), begun("over"), CallEnded(CallFacts("over"), utc_now()), begun("ghost"))
+            words = (Phrase("good morning", Side.CALLER),)
+
+            def speak() -> None:
+                for native_id in ("talks", "over"):
+                    event = TranscriptTold(CallFacts(native_id), words, utc_now())
+                    told.heard.publish(Heard(EAST, (event,)))
+
+            await until(lambda: told.unconfirmed() == {"ghost"}, meanwhile=speak)
+            await until(lambda: told.unconfirmed() == {"ghost", "talks"})
+            over = told.book.find(key("over"))
+            assert over is not None
+            assert over.state is CallState.ENDED
+
+    run(main())
 
 
 def test_confirmed_call_is_not_settled(run: Run, tmp_path: Path) -> None:
