@@ -33,8 +33,8 @@ async def simulate(options: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         raise UsageError(f"the scenario cannot be used: {error}") from error
     try:
-        # Behind the archive's port, two of each recording server, and that of the program's listener.
-        first_port = options.port_base + 2 * len(scenario.servers) + 2 if options.port_base else 0
+        # Behind the archive's ports, two of each recording server, and that of the program's listener.
+        first_port = options.port_base + 2 * len(scenario.servers) + 3 if options.port_base else 0
         providers = make_providers(
             _provider_names(options), options.seed, options.calls_per_minute, first_port
         )
@@ -42,7 +42,14 @@ async def simulate(options: argparse.Namespace) -> int:
         raise UsageError(f"--providers {error}") from error
     with tempfile.TemporaryDirectory(prefix="recmon-simulate-") as folder:
         farm = Farm(scenario, Path(folder), port_base=options.port_base, providers=providers)
-        async with farm.running() as announcement:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                announcement = await stack.enter_async_context(farm.running())
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise UsageError(
+                    f"a simulated server cannot listen: {reason}; choose another --port-base"
+                ) from error
             print_object(announcement)
             await _until_input_closes()
     return EXIT_DONE

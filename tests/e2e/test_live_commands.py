@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -137,6 +138,23 @@ def test_simulate_ends_when_its_input_ends(tmp_path: Path) -> None:
         assert program.wait(STOP_S) == 0
         assert program.errors == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_simulated_servers_take_the_ports_behind_a_base(tmp_path: Path) -> None:
+    base = 23_700
+    with Program([*RECMON, "simulate", "--port-base", str(base)]) as program:
+        announcement = program.object()
+        ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", json.dumps(announcement))}
+        ports |= {server["port"] for server in announcement["servers"] if "port" in server}
+        # Three of the archive and the listener, two of each recording server, one of each provider.
+        assert ports == set(range(base, base + 3 + 2 * 2 + 6))
+        again = recmon("simulate", "--port-base", str(base + 2))
+        assert (again.returncode, again.stdout) == (2, "")
+        assert "a simulated server cannot listen" in again.stderr
+        assert "--port-base" in again.stderr
+        assert "Traceback" not in again.stderr
+        program.close_input()
+        assert program.wait(STOP_S) == 0
 
 
 def test_simulate_says_what_is_wrong_with_a_scenario(tmp_path: Path) -> None:
