@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from recmon.ui.action_spec import ActionSpec
-from recmon.ui.panes.jump_places import Jump
-from recmon.ui.panes.sound_choices import STEPS_BACK_S
+
+# Nothing of the player itself is imported here: the menu is there before the first paint.
+
+STEPS_BACK_S = (0, 1, 2, 3, 5, 10)
+"""By how much going on after a pause can begin earlier."""
+
+
+class Jump(Enum):
+    """What can be jumped to; the value is the word for it."""
+
+    SILENCE = "silence"
+    TALK_OVER = "talk-over"
+    TURN = "turn of the other party"
+    MARK = "note or marker"
+
 
 _MENU = "&Playback"
 _GO, _SPEED, _SILENCE = f"{_MENU}/&Jump to", f"{_MENU}/Spee&d", f"{_MENU}/Silenc&e"

@@ -11,10 +11,9 @@ from recmon.domain.mixing import UNMIXED
 from recmon.services.playback import PlaybackService, PlaybackStatus
 from recmon.ui.actions import Actions
 from recmon.ui.mini_player import MiniPlayer
-from recmon.ui.panes.jump_places import Jump
 from recmon.ui.panes.player_bar import PlayerBar
-from recmon.ui.panes.sound_choices import STEPS_BACK_S
 from recmon.ui.panes.time_scale import ZOOM_STEP
+from recmon.ui.playback_actions import STEPS_BACK_S, Jump
 from recmon.ui.theme import Theme
 
 NEAR_END_S = 15.0

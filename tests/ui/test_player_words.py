@@ -10,10 +10,11 @@ from recmon.domain.calls import CallKey, ServerId
 from recmon.domain.notes import Note, NoteDraft
 from recmon.domain.speech import Span, speech_map
 from recmon.services.markers import CallMarker
-from recmon.ui.panes.jump_places import LEAD_S, Jump, jump_target
+from recmon.ui.panes.jump_places import LEAD_S, jump_target
 from recmon.ui.panes.place_field import parse_place
 from recmon.ui.panes.speech_words import summary
 from recmon.ui.panes.waveform_content import EMPTY, WaveformContent
+from recmon.ui.playback_actions import Jump
 
 # The agent speaks for 111 of 192 seconds, the caller for 58, both for none; 18 s of silence at 1:02.
 AGENT = (Span(0.0, 40.0), Span(80.0, 151.36))

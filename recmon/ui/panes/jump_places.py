@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 
 from recmon.domain.speech import Span, SpeechMap, Turn, following_begin, preceding_begin, turns
 from recmon.ui.panes.waveform_content import WaveformContent
 from recmon.ui.panes.waveform_flags import flags_of
+from recmon.ui.playback_actions import Jump
 
 LEAD_S = 0.3
 """A jump to speech leads so far before it, so that no word is cut."""
-
-
-class Jump(Enum):
-    """What can be jumped to; the value is the word for it."""
-
-    SILENCE = "silence"
-    TALK_OVER = "talk-over"
-    TURN = "turn of the other party"
-    MARK = "note or marker"
 
 
 def jump_target(content: WaveformContent, jump: Jump, position_s: float, *, forward: bool) -> float | None:

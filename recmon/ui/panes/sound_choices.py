@@ -11,7 +11,6 @@ from recmon.ui.state import WindowState
 
 SPEEDS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 SILENCES_S = (1.0, 2.0, 3.0, 5.0, 10.0)
-STEPS_BACK_S = (0, 1, 2, 3, 5, 10)
 
 _USUAL_SILENCE_S = 2.0
 _USUAL_STEP_BACK_S = 1.0

@@ -12,8 +12,9 @@ from recmon.domain.speech import Span
 from recmon.services.listening import live_sound
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
 from recmon.ui.notifier import Notice, Notifier
-from recmon.ui.panes.jump_places import Jump, jump_target
+from recmon.ui.panes.jump_places import jump_target
 from recmon.ui.panes.waveform import WaveformView
+from recmon.ui.playback_actions import Jump
 
 HEARD_STATES = (PlaybackState.LOADING, PlaybackState.PLAYING, PlaybackState.PAUSED)
 PLAYBACK_TASK = "playback"

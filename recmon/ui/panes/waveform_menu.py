@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QMenu, QWidget
 from recmon.domain.speech import Span
 from recmon.ui import text as words
 from recmon.ui.icons import icon
-from recmon.ui.panes.jump_places import Jump
 from recmon.ui.panes.transport import Transport
 from recmon.ui.panes.waveform import WaveformView
+from recmon.ui.playback_actions import Jump
 
 
 def waveform_menu(
