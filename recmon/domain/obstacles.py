@@ -154,7 +154,12 @@ _MEANINGS = {
         "Nothing is asked there until it is resumed.",
         Remedy.SETTINGS,
     ),
-    "RecordingNotReady": (ObstacleKind.NOT_READY, "The server does not have it yet", _AGAIN, Remedy.RETRY),
+    "RecordingNotReady": (
+        ObstacleKind.NOT_READY,
+        "The server does not have it yet",
+        "It can be waited for.",
+        Remedy.FETCH_WHEN_READY,
+    ),
     "DownloadPostponed": (ObstacleKind.BUSY, "The server is busy", _AGAIN, Remedy.RETRY),
     "ConnectFailed": (ObstacleKind.UNREACHABLE, "The server cannot be reached", _AGAIN, Remedy.RETRY),
     "TlsFailed": (

@@ -208,6 +208,15 @@ def may_be_part(ref: RecordingRef) -> RecordingRef | None:
     return RecordingRef(ref.server, whole) if mark and number.isdecimal() else None
 
 
+def is_writable(ref: RecordingRef) -> bool:
+    """Tell whether a handle can be sent and stored: half a surrogate, as from broken input, is no text."""
+    try:
+        ref.locator.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def file_of(ref: RecordingRef) -> str | None:
     """Return the path of a recording that lies on this computer, or None for one on a server."""
     kind, _, path = ref.locator.partition(":")

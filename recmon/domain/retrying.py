@@ -11,6 +11,7 @@ from recmon.errors import (
     DownloadPostponed,
     RecmonError,
     RecordingMissing,
+    RecordingNotReady,
 )
 
 BUSY_WAITS_S = (2, 5, 10, 30, 60, 120, 300, 300, 600, 600, 1200, 1800, 3600, 3600, 3600)
@@ -43,8 +44,12 @@ def wait_after(error: RecmonError, tries: int, *, awaited_for: timedelta | None 
     match error:
         case AuthenticationFailed(status=403):
             return LOCKED_OUT
-        case RecordingMissing() if awaited_for is not None:
-            return next((wait for age, wait in AWAITED if awaited_for < age), None)
+        case RecordingMissing() | RecordingNotReady() if awaited_for is not None:
+            wait = next((wait for age, wait in AWAITED if awaited_for < age), None)
+            asked_s = error.retry_after_s if isinstance(error, RecordingNotReady) else None
+            if wait is None or asked_s is None:
+                return wait
+            return max(wait, timedelta(seconds=min(asked_s, LONGEST_ASKED_WAIT.total_seconds())))
         case DownloadPostponed() | DownloadInterrupted() | ConnectFailed():
             if tries > len(BUSY_WAITS_S):
                 return None

@@ -74,6 +74,7 @@ class BodyStart:
         ends_by_close: only the end of the connection marks the body's end, so a cut does not show.
         offset: which byte of the file the body begins with.
         validator: by what the rest can be asked for if the body breaks off; None: not at all.
+        siblings: see `MediaHead`.
     """
 
     extension: str
@@ -81,6 +82,7 @@ class BodyStart:
     ends_by_close: bool
     offset: int = 0
     validator: str | None = None
+    siblings: tuple[str, ...] = ()
 
 
 class DownloadSink(Protocol):
@@ -161,7 +163,9 @@ class HttpClient:
         try:
             expected = None if answer.expected is None else head.offset + answer.expected
             validator = range_validator(answer.headers)
-            start = BodyStart(head.extension, expected, answer.ends_by_close, head.offset, validator)
+            start = BodyStart(
+                head.extension, expected, answer.ends_by_close, head.offset, validator, head.siblings
+            )
             await sink.begin(start)
             data = answer.head or await answer.next_chunk()
             while data:

@@ -445,4 +445,4 @@ def _without_file(record: StoredRecording) -> StoredRecording:
 
 
 def _old_stem(ref: RecordingRef) -> str:
-    return hashlib.sha256(f"{ref.server}\0{ref.locator}".encode()).hexdigest()[:40]
+    return hashlib.sha256(f"{ref.server}\0{ref.locator}".encode(errors="surrogatepass")).hexdigest()[:40]

@@ -20,7 +20,7 @@ from typing import Any
 from recmon.audio.stream import GrowingFile
 from recmon.domain.calls import RecordingRef, ServerId
 from recmon.domain.media import MediaKind
-from recmon.domain.recordings import file_of, may_be_part, part_of
+from recmon.domain.recordings import file_of, is_writable, may_be_part, part_of
 from recmon.domain.stored_recordings import StoredRecording
 from recmon.errors import (
     DownloadInterrupted,
@@ -79,7 +79,8 @@ class DownloadService:
     Attributes:
         changed: publishes the status of every download, in the event loop's thread.
         altered: publishes recordings that are here and are not what arrived.
-        unpacked: publishes a recording that turned out to be several, with all of them, itself the first.
+        unpacked: publishes a recording that turned out to be several, with all of them, itself the first;
+            those of an archive are here then, others have yet to be fetched.
     """
 
     def __init__(
@@ -332,6 +333,8 @@ class DownloadService:
     # Fetching
 
     async def _bring(self, download: Download, site: Site, refusals: int) -> Path:
+        if not is_writable(download.ref):
+            raise RecordingMissing("the place of the recording is no text that can be sent or stored")
         archive = await self._archive_of(download.ref)
         if archive is None:
             return await self._fetch(download, site, refusals)
@@ -387,6 +390,9 @@ class DownloadService:
         give_way = None if ref in self._urgent else partial(self.let_go, ref)
         try:
             await transfer.run(refusals, give_way)
+            if part.siblings:
+                siblings = (RecordingRef(ref.server, locator) for locator in part.siblings)
+                self.unpacked.publish((ref, (ref, *siblings)))
             download.store()
             if part.extension == MediaKind.ZIP.extension:
                 await self._keep_unpacked(ref, part)

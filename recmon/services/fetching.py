@@ -10,12 +10,14 @@ from typing import Any
 
 from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, RecordingRef
+from recmon.domain.recordings import is_writable
 from recmon.errors import RecmonError, RecordingMissing
 from recmon.publisher import Publisher
 from recmon.services.details import CallDetails
 from recmon.services.downloads import DownloadService
 from recmon.services.history import HistoryService
 from recmon.services.queue import DownloadQueue, Wish, wishes_of
+from recmon.services.queue_progress import QueueEntry
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +80,10 @@ class CallRecordings:
         missing: RecordingMissing | None = None
         for call in calls:
             try:
-                refs = call.recordings or (self._details.recording_of(call),)
+                places = call.recordings or (self._details.recording_of(call),)
+                refs = tuple(filter(is_writable, places))
+                if not refs:
+                    raise RecordingMissing("no recording place that is text: it cannot be sent or stored")
             except RecordingMissing as error:
                 refs, missing = (), error
             wishes += wishes_of(call, refs, is_awaited=is_awaited)
@@ -87,7 +92,16 @@ class CallRecordings:
         return await self._queue.add(wishes)
 
     def _on_unpacked(self, unpacked: tuple[RecordingRef, tuple[RecordingRef, ...]]) -> None:
-        self._group.create_task(self._note(self._history.add_parts(*unpacked)))
+        entry = self._queue.entry(unpacked[0])
+        self._group.create_task(self._note(self._add_parts(*unpacked, entry)))
+
+    async def _add_parts(
+        self, whole: RecordingRef, refs: tuple[RecordingRef, ...], entry: QueueEntry | None
+    ) -> None:
+        await self._history.add_parts(whole, refs)
+        if entry is not None:
+            # Whoever wants a call's recording wants all of them.
+            await self._queue.add(Wish(ref, entry.record.call) for ref in refs)
 
     def _on_calls(self, change: CallBookChange) -> None:
         for call in change.removed:

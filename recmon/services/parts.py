@@ -75,6 +75,11 @@ class PartFile:
         return "" if self._start is None else self._start.extension
 
     @property
+    def siblings(self) -> tuple[str, ...]:
+        """Locators of further recordings that the server told of."""
+        return () if self._start is None else self._start.siblings
+
+    @property
     def is_outdated(self) -> bool:
         """Whether what the server sends now does not go with what is here."""
         return self._is_outdated

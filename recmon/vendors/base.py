@@ -102,10 +102,12 @@ class MediaHead:
     Attributes:
         extension: for the file's name, with the dot, by content and not by what the server said.
         offset: which byte of the file the streamed body begins with.
+        siblings: locators of further recordings of the same call that the server told of on the way.
     """
 
     extension: str
     offset: int = 0
+    siblings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -34,11 +35,13 @@ from recmon.vendors.huawei_ccfs.codes import (
 )
 from recmon.vendors.huawei_ccfs.options import CcfsOptions
 from recmon.vendors.huawei_ccfs.places import (
+    MOST_NUMBER,
     Asked,
     StoredCall,
     asked_for,
     checked_call_id,
     checked_path,
+    numbered,
     parse_place,
     stored_call,
 )
@@ -113,7 +116,7 @@ class CcfsFlows:
             case LocatorKind.PLAY:
                 return (yield from self._played(value, now))
             case LocatorKind.OBS:
-                return (yield from self._from_object_storage(stored_call(value), now))
+                return (yield from self._from_object_storage(locator, stored_call(value), now))
             case LocatorKind.CMS_CALL_ID:
                 return (yield from self._from_monitoring(value, now))
             case _:
@@ -142,8 +145,11 @@ class CcfsFlows:
         self._check_status(response, now)
         return (yield from self._judge(response, now))
 
-    def _from_object_storage(self, call: StoredCall, now: Now) -> HttpFlow[MediaHead]:
-        """Ask for a link, then fetch from there without any key of ours (ccfs.md 4.6)."""
+    def _from_object_storage(self, locator: str, call: StoredCall, now: Now) -> HttpFlow[MediaHead]:
+        """Ask for links, then fetch from one of them without any key of ours (ccfs.md 4.6).
+
+        Without a number in its locator it is the first; the others then follow under numbers of their own.
+        """
         # with `version`, times are the tenant's own; without, they would be another zone's
         message = {
             "callId": call.call_id,
@@ -152,12 +158,17 @@ class CcfsFlows:
             "version": "2.0",
         }
         data = yield from self._answered("getRecordFileUrlFromObs", message, now)
-        origin, target = split_link(_chosen(_links(data), call.number))
+        links = _links(data)
+        origin, target = split_link(_chosen(links, call.number))
         response = yield unsigned_get(origin.host_header, target, origin=str(origin))
         failure = _storage_error(response, now())
         if failure is not None:
             raise failure
-        return (yield from self._judge(response, now))
+        head = yield from self._judge(response, now)
+        if call.number is not None:
+            return head
+        count = min(len(links), MOST_NUMBER)
+        return replace(head, siblings=tuple(numbered(locator, number) for number in range(2, count + 1)))
 
     def _from_monitoring(self, value: str, now: Now) -> HttpFlow[MediaHead]:
         """Ask the sister service, at the same address, for the recording of an inspected call (ccfs.md 4.8).
@@ -239,10 +250,6 @@ def _links(data: object) -> tuple[str, ...]:
 def _chosen(links: tuple[str, ...], number: int | None) -> str:
     if not links:
         raise RecordingMissing("the server has no link to this recording, or not yet")
-    if number is None and len(links) > 1:
-        raise RecordingMissing(
-            f"the server has {len(links)} recordings of this call; ask for one of them, #1 to #{len(links)}"
-        )
     if number is not None and number > len(links):
         raise RecordingMissing(f"the server has only {len(links)} recordings of this call")
     return links[(number or 1) - 1]

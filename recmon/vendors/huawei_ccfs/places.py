@@ -19,6 +19,9 @@ NAME_LIMIT = 225
 OIAP_NAME_LIMIT = 127
 """Characters of a `fileName` (ccfs.md 4.2 to 4.4)."""
 
+MOST_NUMBER = 999
+"""The highest number of a recording that a locator can have."""
+
 LONGEST_SEARCH = timedelta(days=3)
 """Between begin and end of a search (ccfs.md 4.6)."""
 
@@ -50,7 +53,7 @@ class StoredCall:
         call_id: the server's own.
         begin: of the time that is searched; without a zone it is the tenant's.
         end: likewise.
-        number: which of several recordings, counted from 1; None: there must be one only.
+        number: which of several recordings, counted from 1; None: the first, and the others are told of.
     """
 
     call_id: str
@@ -126,6 +129,11 @@ def stored_call(value: str) -> StoredCall:
     if end - begin > LONGEST_SEARCH:
         raise RecordingMissing("the times of a place in object storage are at most three days apart")
     return StoredCall(call_id, begin, end, int(found["number"]) if found["number"] else None)
+
+
+def numbered(locator: str, number: int) -> str:
+    """Return the locator of one of several recordings at a place that names none of them."""
+    return f"{locator}#{number}"
 
 
 def checked_call_id(value: str) -> str:
