@@ -28,6 +28,12 @@ WINDOW_S = 0.02
 QUIET_LEVEL = 10 ** (-50 / 20)
 """A stretch above this effective value, of full scale, is sound: lines hum below it, soft speech is above."""
 
+COARSE_STEP = 1 / 128
+"""The smallest value above zero in linear sound of eight bits, where a line that hums flips between two."""
+
+COARSE_LEVEL = 1.05 * COARSE_STEP
+"""What `QUIET_LEVEL` is there."""
+
 CLIPPED_LEVEL = 0.98
 """Near enough to full scale: the largest value of A-law is 0.984 of it."""
 
@@ -127,6 +133,8 @@ class _Gauge:
         self._window = max(1, round(WINDOW_S * info.sample_rate))
         self._waiting: Samples = np.zeros((0, info.channels), np.float32)
         self._active = np.zeros(info.channels, np.int64)
+        self._active_coarse = np.zeros(info.channels, np.int64)
+        self._smallest = 1.0
         self._clipped = np.zeros(info.channels, np.int64)
         self._peak = np.zeros(info.channels, np.float32)
         # The last samples of the block before: a run may go on across the seam.
@@ -137,6 +145,7 @@ class _Gauge:
         self.frames += len(block)
         size = np.abs(block)
         np.maximum(self._peak, size.max(axis=0), out=self._peak)
+        self._smallest = float(np.min(size, initial=self._smallest, where=size > 0))
         at_limit = np.concatenate((self._tail, size >= CLIPPED_LEVEL))
         if at_limit.any():
             run = at_limit[2:] & at_limit[1:-1] & at_limit[:-2]
@@ -145,16 +154,20 @@ class _Gauge:
         waiting = np.concatenate((self._waiting, block)) if len(self._waiting) else block
         whole = len(waiting) // self._window * self._window
         windows = waiting[:whole].reshape(-1, self._window, block.shape[1])
-        self._active += (np.mean(np.square(windows), axis=1) > QUIET_LEVEL**2).sum(axis=0)
+        power = np.mean(np.square(windows), axis=1)
+        self._active += (power > QUIET_LEVEL**2).sum(axis=0)
+        self._active_coarse += (power > COARSE_LEVEL**2).sum(axis=0)
         self._waiting = waiting[whole:]
 
     def channels(self) -> tuple[ChannelFacts, ...]:
         """Return what was measured; the last, shorter stretch does not count."""
+        is_coarse = self._smallest >= COARSE_STEP
+        active_windows = self._active_coarse if is_coarse else self._active
         return tuple(
             ChannelFacts(
                 active_s=int(active) * self._window / self._rate,
                 clipped_s=int(clipped) / self._rate,
                 peak=float(peak),
             )
-            for active, clipped, peak in zip(self._active, self._clipped, self._peak, strict=True)
+            for active, clipped, peak in zip(active_windows, self._clipped, self._peak, strict=True)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from fault_figures import figure
 
 from recmon.audio.decoder import Decoder
+from recmon.audio.judging import examine
 from recmon.audio.stream import GrowingFile
+from recmon.domain.health import HealthVerdict, judge
 from recmon.errors import RecmonError, UnsupportedAudio
 
 DEADLINE_S = 10.0
@@ -122,3 +125,22 @@ def test_speech_of_telephones_plays(corpora: Path) -> None:
     played = [play(file) for file in files]
     figure(0, "sound: telephone speech played", f"{sum(bool(one.frames) for one in played)} of {len(files)}")
     assert all(one.frames and not one.refusal for one in played)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_every_file_can_be_judged(corpora: Path, tmp_path: Path, share: float) -> None:
+    files = [file for name in ("audio", "telephony") for file in sound_files(corpora / name)]
+    verdicts: Counter[HealthVerdict] = Counter()
+    for path in files:
+        content = path.read_bytes()
+        copy = tmp_path / "copy"
+        copy.write_bytes(content[: round(len(content) * share)])
+        file = GrowingFile.whole(copy)
+        file.close()
+        facts = examine(file)
+        assert facts is not None, path.name
+        verdicts[judge(facts).worst] += 1
+    told = ", ".join(f"{verdict.value} {count}" for verdict, count in verdicts.most_common())
+    figure(0, f"sound: judged at {share:.0%}", f"{len(files)}: {told}")
+    assert len(files) >= 140
+    assert verdicts[HealthVerdict.GOOD] < len(files) * (0.7 if share == 1.0 else 0.1)

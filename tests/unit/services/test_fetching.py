@@ -37,6 +37,7 @@ CALL_ID = "1795248930-1"
 BEGIN = datetime(2026, 11, 21, 8, 15, 30, tzinfo=UTC)
 FILES = {f"X:/7/0/20261121/501/{n}.V3": wav(bytes([n]) * 400) for n in range(3)}
 REF = RecordingRef(SITE, f"obs:{CALL_ID}@2026-11-21T08:05:00Z/2026-11-21T08:30:00Z")
+REFS = (REF, *(RecordingRef(SITE, f"{REF.locator}#{number}") for number in (2, 3)))
 CALL = Call(
     key=CallKey(SITE, CALL_ID),
     state=CallState.ENDED,
@@ -115,15 +116,13 @@ def opened(tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("links_in", ["list", "text", "obsFileUrl"])
 def test_several_links_of_object_storage_become_several_recordings_of_the_call(run, opened, links_in):
-    refs = (REF, *(RecordingRef(SITE, f"{REF.locator}#{number}") for number in (2, 3)))
-
     async def main():
         async with opened(links_in) as (here, downloads):
             await here.history.import_calls([CALL])
             assert await here.fetching.fetch([CALL]) == 1
-            await here.until(lambda: all(downloads.cached(ref) for ref in refs))
-            assert [downloads.cached(ref).read_bytes() for ref in refs] == list(FILES.values())
-            assert (await here.history.find(CALL.key)).recordings == refs
+            await here.until(lambda: all(downloads.cached(ref) for ref in REFS))
+            assert [downloads.cached(ref).read_bytes() for ref in REFS] == list(FILES.values())
+            assert (await here.history.find(CALL.key)).recordings == REFS
             await here.until(lambda: here.queue.totals().is_empty)
 
     run(main(), 40)
@@ -156,7 +155,7 @@ def test_a_place_that_is_no_text_is_told_and_stops_no_other(run, opened):
             with pytest.raises(RecordingMissing, match="text"):
                 await here.fetching.fetch([other])
             assert await here.fetching.fetch([other, CALL]) == 1
-            await here.until(lambda: downloads.cached(REF) is not None)
+            await here.until(lambda: all(downloads.cached(ref) for ref in REFS))
             await here.until(lambda: here.queue.totals().is_empty)
 
     run(main(), 40)
