@@ -143,4 +143,6 @@ def test_every_file_can_be_judged(corpora: Path, tmp_path: Path, share: float) -
     told = ", ".join(f"{verdict.value} {count}" for verdict, count in verdicts.most_common())
     figure(0, f"sound: judged at {share:.0%}", f"{len(files)}: {told}")
     assert len(files) >= 140
-    assert verdicts[HealthVerdict.GOOD] < len(files) * (0.7 if share == 1.0 else 0.1)
+    if share < 1:
+        # One file has half its bytes behind its sound.
+        assert verdicts[HealthVerdict.GOOD] <= 1
