@@ -107,7 +107,13 @@ class Listener:
         self._connections = _Connections(self._answer, self._head_deadline_s)
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                self._connections, settings.host, settings.port, ssl=context, backlog=MAX_CONNECTIONS
+                self._connections,
+                settings.host,
+                settings.port,
+                ssl=context,
+                backlog=MAX_CONNECTIONS,
+                # Before it a connection does not count among those that are limited.
+                ssl_handshake_timeout=self._head_deadline_s if context else None,
             )
         except OSError as error:
             place = f"{settings.host}:{settings.port}"

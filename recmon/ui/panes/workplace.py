@@ -44,7 +44,7 @@ from recmon.ui.text import Zone
 from recmon.ui.theme import Theme
 from recmon.ui.watched_numbers import WatchedNumbers
 
-NARROW_PX = 1_000
+NARROW_PX = 1_100
 """Below this width the details stand under the table."""
 
 _SERVERS_PX = 216

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
+from typing import NoReturn
 
 from recmon.domain.calls import Call
 from recmon.domain.cdr import CdrField, CdrSection
 from recmon.domain.legs import Leg
+from recmon.errors import RecordingMissing
 from recmon.vendors.base import ArchiveReader, CheckedPlace, EventSource, HistoryFlows, RecordingFlows, Reveal
 from recmon.vendors.hooks import HookParser
 from recmon.vendors.telephony.adapters import find_adapter
@@ -89,9 +91,13 @@ class TelephonyVendor:
             reveal(options.hook_secret), adapter, Translation(options.adapter, options.members)
         )
 
-    def default_recording(self, options: TelephonyOptions, call: Call) -> str | None:
-        """Return None: the provider tells of each recording by itself."""
-        return None
+    def default_recording(self, options: TelephonyOptions, call: Call) -> NoReturn:
+        """Return nothing: the provider tells of each recording by itself.
+
+        Raises:
+            RecordingMissing: always.
+        """
+        raise RecordingMissing("the provider has told of no recording of this call, or not yet")
 
     def leg_of(self, call: Call) -> Leg | None:
         """Return None: legs of a call are told under its own id."""

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from recmon.domain.calls import Call, CallKey, CallState, ServerId
 from recmon.domain.members import Member
-from recmon.errors import LinkRefused, SettingsError
+from recmon.errors import LinkRefused, RecordingMissing, SettingsError
 from recmon.settings.model import SecretRef
 from recmon.settings.store import parse_settings
 from recmon.vendors.links import parse_origin
+from recmon.vendors.telephony import ADAPTER
 from recmon.vendors.telephony.options import TelephonyOptions
 from tests.telephony import KEYS, options_of, settings_text
 
@@ -101,6 +103,14 @@ def test_links_lead_to_the_providers_hosts_and_those_of_the_settings():
     for origin in ("http://api.zadarma.com", "https://zadarma.com.example.org", "https://rec.example.com"):
         with pytest.raises(LinkRefused):
             rules.check_origin(parse_origin(origin))
+
+
+def test_only_the_provider_tells_where_recordings_are():
+    call = Call(CallKey(ServerId("pbx"), "c-1"), CallState.RINGING)
+    with pytest.raises(
+        RecordingMissing, match="the provider has told of no recording of this call, or not yet"
+    ):
+        ADAPTER.default_recording(options_of("twilio"), call)
 
 
 def test_an_interface_elsewhere_is_allowed_by_itself():
