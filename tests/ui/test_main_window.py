@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,11 +16,13 @@ from pytestqt.qtbot import QtBot
 from window_services import EAST, NOW, ended, key, past_call, started
 
 from recmon.domain.calls import CallState
+from recmon.domain.cdr import CdrRecord
 from recmon.errors import ConnectFailed, StoreError
 from recmon.services.downloads import DownloadState
 from recmon.services.statuses import Gap, LinkState, ServerStatus
 from recmon.ui.dialogs.keys_dialog import KeysDialog
 from recmon.ui.panes.call_table import COMPACT_PX
+from recmon.ui.panes.field_view import FieldView
 from recmon.ui.state import WindowState
 from recmon.ui.theme import Theme
 
@@ -111,6 +115,43 @@ def test_enter_on_a_past_call_plays_its_recording(opened: Opened, use: Use) -> N
         assert opened.services.playback.played == list(past.rows.call_at(0).recordings)
         opened.press(Qt.Key.Key_Space)
         assert "pause" in opened.services.playback.acts
+
+    use(steps)
+
+
+def test_a_selected_row_fills_the_details_in_time(opened: Opened, use: Use) -> None:
+    """Acceptance row D1: from the key press until the call is painted, with forty fields of its own."""
+
+    async def steps() -> None:
+        opened.services.history.calls = [
+            replace(
+                call, cdr=CdrRecord(tuple((f"f{n}", f"value {n} of {call.key.native_id}") for n in range(40)))
+            )
+            for call in opened.services.history.calls
+        ]
+        opened.press(Qt.Key.Key_2)
+        past = opened.workplace.past
+        await until(lambda: past.rows.rowCount() == 40)
+        past.table.setFocus()
+        opened.press(Qt.Key.Key_Down)
+        views = opened.workplace.details.findChildren(FieldView)
+        # Looking for mistakes, as tests do, asyncio notes the stack with each task: most of the time.
+        asyncio.get_running_loop().set_debug(False)
+        took_ms = []
+        for row in range(1, 40):
+            number = past.rows.call_at(row).key.native_id
+            begun = time.perf_counter()
+            opened.press(Qt.Key.Key_Down)
+            opened.workplace.details.repaint()
+            took_ms.append((time.perf_counter() - begun) * 1000)
+            assert any(f"value 39 of {number}" in view.toPlainText() for view in views)
+            # What else belongs to the call is looked up meanwhile.
+            turned = asyncio.Event()
+            asyncio.get_running_loop().call_soon(turned.set)
+            await turned.wait()
+        took_ms.sort()
+        print(f"select to details: {took_ms[19]:.1f} ms (median), {took_ms[-1]:.1f} ms (longest)")
+        assert took_ms[19] <= 100
 
     use(steps)
 
