@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -104,9 +104,20 @@ def obstacle_to(record: StoredRecording) -> Obstacle | None:
     )
 
 
-def obstacle_of(error: RecmonError) -> Obstacle:
-    """Return what an error means for somebody who wants a recording, where nothing is tried by itself."""
-    return _of_failure(Failure.of(error))
+def obstacle_of(error: RecmonError, record: StoredRecording | None = None) -> Obstacle:
+    """Return what an error means for somebody who wants a recording.
+
+    Args:
+        error: why it did not come.
+        record: what is kept of it. Where it stands in the queue, that goes on in spite of the error; else
+            nothing is tried by itself.
+    """
+    found = _of_failure(Failure.of(error))
+    if record is None or record.queued_at is None or record.stage not in (Stage.QUEUED, Stage.WAITING):
+        return found
+    is_due = record.next_try_at is not None
+    next_words = "It is tried again by itself." if is_due else "It is in the queue, and fetched in its turn."
+    return replace(found, next_words=next_words, next_at=record.next_try_at, remedy=Remedy.RETRY)
 
 
 _AGAIN = "It is not tried again by itself."

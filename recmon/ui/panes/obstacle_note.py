@@ -157,7 +157,7 @@ class ObstacleNote(QFrame):
         status = self._playback.status
         is_failed = status.state is PlaybackState.FAILED and status.source == self._ref
         if self._ref is not None and is_failed and status.error is not None:
-            return obstacle_of(status.error)
+            return obstacle_of(status.error, self._record)
         return None if self._record is None else obstacle_to(self._record)
 
     def _on_clicked(self) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -100,3 +101,14 @@ def test_an_awaited_recording_is_asked_for_often_at_first_and_for_hours():
         at, tries = at + wait, tries + 1
     assert at >= AWAITED[-1][0] == timedelta(hours=12)
     assert tries < 600
+
+
+def test_what_cannot_be_played_and_stands_in_the_queue_is_fetched_nevertheless() -> None:
+    error = ConnectFailed("archive", "nothing listens")
+    queued = StoredRecording(REF, stage=Stage.QUEUED, queued_at=AT)
+    assert "not tried again" in obstacle_of(error).next_words
+    assert "in its turn" in obstacle_of(error, queued).next_words
+    waiting = replace(queued, stage=Stage.WAITING, next_try_at=AT)
+    found = obstacle_of(error, waiting)
+    assert (found.next_words, found.next_at) == ("It is tried again by itself.", AT)
+    assert obstacle_of(error, replace(queued, stage=Stage.FAILED)) == obstacle_of(error)
