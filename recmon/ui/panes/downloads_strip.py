@@ -347,17 +347,24 @@ class _QueueView(QTableView):
 
 
 class _ProgressDelegate(QStyledItemDelegate):
-    """Draws how far a running recording is; of all others the words."""
+    """Draws how far a running recording is; of all others the words, over the columns that are empty then."""
 
     def __init__(self, theme: Theme, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = theme
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Any) -> None:
-        super().paint(painter, option, index)
-        if not index.data(RUNNING_ROLE):
-            return
         area: QRect = option.rect
+        if not index.data(RUNNING_ROLE):
+            view = self.parent()
+            if isinstance(view, QTableView):
+                # Numbers are those of running recordings alone.
+                end = view.columnViewportPosition(QueueColumn.ACT)
+                option = QStyleOptionViewItem(option)
+                option.rect = area.adjusted(0, 0, end - area.right() - 1, 0)
+            super().paint(painter, option, index)
+            return
+        super().paint(painter, option, index)
         share = index.data(SHARE_ROLE)
         left = area.left() + _PERCENT_PX
         room = min(_BAR_PX, area.right() - 12 - left)
