@@ -120,6 +120,23 @@ def obstacle_of(error: RecmonError, record: StoredRecording | None = None) -> Ob
     return replace(found, next_words=next_words, next_at=record.next_try_at, remedy=Remedy.RETRY)
 
 
+def obstacle_without_place(error: RecmonError) -> Obstacle:
+    """Return what stands in the way of a recording of which nothing tells where it is: it cannot be fetched.
+
+    Args:
+        error: why nothing tells.
+    """
+    found = obstacle_of(error)
+    if found.kind is not ObstacleKind.MISSING:
+        return found
+    return replace(
+        found,
+        kind=ObstacleKind.NO_PLACE,
+        next_words="It can be played here should the server tell of one.",
+        remedy=Remedy.NONE,
+    )
+
+
 _AGAIN = "It is not tried again by itself."
 
 

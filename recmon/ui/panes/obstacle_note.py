@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from recmon.domain.calls import Call, RecordingRef
-from recmon.domain.obstacles import Obstacle, Remedy, obstacle_of, obstacle_to
+from recmon.domain.obstacles import Obstacle, Remedy, obstacle_of, obstacle_to, obstacle_without_place
 from recmon.domain.stored_recordings import StoredRecording
 from recmon.errors import RecmonError
 from recmon.publisher import Publisher
@@ -112,7 +112,7 @@ class ObstacleNote(QFrame):
             try:
                 ref = self._places.recording_of(call)
             except RecmonError as error:
-                obstacle = obstacle_of(error) if call.state.is_over else None
+                obstacle = obstacle_without_place(error) if call.state.is_over else None
         if is_other or ref != self._ref:
             self._ref, self._record = ref, None
             self._tasks.cancel(OBSTACLE_TASK)

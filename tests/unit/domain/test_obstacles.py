@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from recmon.domain.calls import RecordingRef, ServerId
-from recmon.domain.obstacles import ObstacleKind, Remedy, obstacle_of, obstacle_to
+from recmon.domain.obstacles import ObstacleKind, Remedy, obstacle_of, obstacle_to, obstacle_without_place
 from recmon.domain.retrying import AWAITED, BUSY_WAITS_S, LOCKED_OUT, wait_after
 from recmon.domain.stored_recordings import Failure, Stage, StoredRecording
 from recmon.errors import (
@@ -112,3 +112,11 @@ def test_what_cannot_be_played_and_stands_in_the_queue_is_fetched_nevertheless()
     found = obstacle_of(error, waiting)
     assert (found.next_words, found.next_at) == ("It is tried again by itself.", AT)
     assert obstacle_of(error, replace(queued, stage=Stage.FAILED)) == obstacle_of(error)
+
+
+def test_what_no_server_told_of_cannot_be_fetched_when_it_is_ready() -> None:
+    found = obstacle_without_place(RecordingMissing("the server has told of no recording of this call"))
+    assert (found.kind, found.remedy) == (ObstacleKind.NO_PLACE, Remedy.NONE)
+    settings = RecordingMissing("no recording place is configured for east")
+    assert obstacle_without_place(settings) == obstacle_of(settings)
+    assert obstacle_of(settings).remedy is Remedy.SETTINGS
