@@ -16,7 +16,7 @@ from recmon.ui.panes.hook_part import HookPart, hook_values
 from recmon.ui.panes.labels import ElidedLabel
 from recmon.ui.panes.server_rows import ServerRow, clock_words, history_of, next_try, server_line
 
-_WIDTH = 380
+_WIDTH = 420
 
 
 class ServerPanel(QFrame):

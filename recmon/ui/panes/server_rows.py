@@ -17,6 +17,7 @@ from recmon.errors import (
     AuthenticationFailed,
     ConnectFailed,
     LinkError,
+    PortTaken,
     ProtocolError,
     RecmonError,
     TlsFailed,
@@ -122,6 +123,8 @@ class ServerRow:
         error, notice = self._error, self.notice
         if notice is None:
             return ""
+        if isinstance(error, PortTaken):
+            return f"port {error.port} is taken"
         if isinstance(error, LinkError | AuthenticationFailed | ProtocolError) and error.detail:
             return error.detail
         return notice.text
