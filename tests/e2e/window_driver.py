@@ -145,7 +145,7 @@ async def play_and_seek(place: Workplace, call: str) -> None:
     view = waveform(place.player)
     await until("sound for some seconds", lambda: view.shown_s >= 3.6)
     tell("played", position_s=view.shown_s, texts=shown_texts(place.player))
-    click(view, QPoint(view.x_of(8.0), view.height() // 2))
+    click(view, QPoint(view.scale.x_of(8.0), view.height() // 2))
     tell("sought", position_s=view.shown_s)
     await until("the sound there", lambda: view.shown_s >= 10.6)
     tell("played on", position_s=view.shown_s)
