@@ -6,8 +6,7 @@ settings file asks for it.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,12 +17,44 @@ if TYPE_CHECKING:
 
 GROUP = "recmon.telephony"
 
-_OWN = {
-    "generic": ("recmon.vendors.telephony.generic", "Generic"),
-    "zadarma": ("recmon.vendors.telephony.zadarma", "Zadarma"),
-    "mango": ("recmon.vendors.telephony.mango", "Mango"),
-    "megafon": ("recmon.vendors.telephony.megafon", "Megafon"),
-    "twilio": ("recmon.vendors.telephony.twilio", "Twilio"),
+
+def _generic() -> type[TelephonyAdapter]:
+    # Here and below not at the top: only what the settings name is imported.
+    from recmon.vendors.telephony.generic import Generic
+
+    return Generic
+
+
+def _zadarma() -> type[TelephonyAdapter]:
+    from recmon.vendors.telephony.zadarma import Zadarma  # as above
+
+    return Zadarma
+
+
+def _mango() -> type[TelephonyAdapter]:
+    from recmon.vendors.telephony.mango import Mango  # as above
+
+    return Mango
+
+
+def _megafon() -> type[TelephonyAdapter]:
+    from recmon.vendors.telephony.megafon import Megafon  # as above
+
+    return Megafon
+
+
+def _twilio() -> type[TelephonyAdapter]:
+    from recmon.vendors.telephony.twilio import Twilio  # as above
+
+    return Twilio
+
+
+_OWN: Mapping[str, Callable[[], type[TelephonyAdapter]]] = {
+    "generic": _generic,
+    "zadarma": _zadarma,
+    "mango": _mango,
+    "megafon": _megafon,
+    "twilio": _twilio,
 }
 
 _PARTS = ("title", "required_secrets", "required_values", "link_hosts", "api")
@@ -44,9 +75,7 @@ def find_adapter(name: str) -> type[TelephonyAdapter]:
         ValueError: one sentence that says why there is none.
     """
     if name in _OWN:
-        # Only what the settings name is imported.
-        module, kind = _OWN[name]
-        return cast("type[TelephonyAdapter]", getattr(importlib.import_module(module), kind))
+        return _OWN[name]()
     points = [point for point in _installed() if point.name == name]
     if not points:
         raise ValueError(f"adapter {name!r} is not installed (known: {', '.join(adapter_names())})")
