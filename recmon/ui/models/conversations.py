@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from recmon.domain.calls import Call, ServerId
+from recmon.domain.calls import Call, CallKey, ServerId
 from recmon.domain.legs import Leg
 
 ConversationKey = tuple[ServerId, str]
 """A server, and what it calls the conversation."""
+
+_Order = tuple[bool, bool, float, str]  # what sorts the calls of a conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,16 @@ class Conversation:
         is_expanded: whether those beneath are shown.
     """
 
-    __slots__ = ("_secondary", "calls", "is_expanded", "key")
+    __slots__ = ("_further", "_order_of", "_orders", "calls", "is_expanded", "key")
 
     def __init__(self, key: ConversationKey | None) -> None:
         self.key = key
         self.calls: list[Call] = []
         self.is_expanded = False
-        self._secondary: set[str] = set()
+        # A conversation may have hundreds of legs: what sorts each is kept, so that none is asked again.
+        self._orders: list[_Order] = []
+        self._order_of: dict[CallKey, _Order] = {}
+        self._further = 0
 
     @property
     def first(self) -> Call:
@@ -70,33 +75,41 @@ class Conversation:
     def put(self, call: Call, leg: Leg | None) -> None:
         """Add a call, or its newer form."""
         self.remove(call)
-        if leg is not None and leg.is_secondary:
-            self._secondary.add(call.key.native_id)
-        self.calls.append(call)
-        if len(self.calls) > 1:
-            self.calls.sort(key=self._place)
+        order = _order(call, leg)
+        place = bisect_left(self._orders, order)
+        self.calls.insert(place, call)
+        self._orders.insert(place, order)
+        self._order_of[call.key] = order
+        self._further += order[0]
 
     def remove(self, call: Call) -> None:
         """Take a call out, if it is here; the last one may go too."""
         place = self.place_of(call)
         if place is not None:
             del self.calls[place]
-            self._secondary.discard(call.key.native_id)
+            del self._orders[place]
+            self._further -= self._order_of.pop(call.key)[0]
 
     def place_of(self, call: Call) -> int | None:
         """Return which of the calls this is; 0 has the row."""
-        return next((place for place, known in enumerate(self.calls) if known.key == call.key), None)
+        order = self._order_of.get(call.key)
+        return None if order is None else bisect_left(self._orders, order)
+
+    def place_for(self, call: Call, leg: Leg | None) -> int:
+        """Return which of the calls one would be that is not here yet."""
+        return bisect_left(self._orders, _order(call, leg))
 
     def mark(self, number: int) -> LegMark | None:
         """Return what the row of a call, counted from 0, is; None for a call that stands alone."""
         if len(self.calls) < 2:
             return None
         count = len(self.calls)
-        return LegMark(count, count - len(self._secondary), number + 1, self.is_expanded)
+        return LegMark(count, count - self._further, number + 1, self.is_expanded)
 
-    def _place(self, call: Call) -> Any:
-        unknown, backwards = newest_first(call)
-        return (call.key.native_id in self._secondary, unknown, -backwards, call.key.native_id)
+
+def _order(call: Call, leg: Leg | None) -> _Order:
+    unknown, backwards = newest_first(call)
+    return (leg is not None and leg.is_secondary, unknown, -backwards, call.key.native_id)
 
 
 def newest_first(call: Call) -> tuple[bool, float]:

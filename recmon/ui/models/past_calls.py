@@ -287,15 +287,12 @@ class PastCalls(CallRows):
             return
         self._of_call[call.key] = conversation
         row = self._row_of(conversation)
-        trial = Conversation(key)
-        for known in (*conversation.calls, call):
-            trial.put(known, self._leg_of(known))
-        if trial.first.key == call.key:
+        place = conversation.place_for(call, leg)
+        if place == 0:
             self._remove(conversation)
             conversation.put(call, leg)
             self._insert(conversation)
             return
-        place = trial.place_of(call) or 0
         if conversation.is_expanded:
             self.beginInsertRows(QModelIndex(), row + place, row + place)
             self._rows.insert(row + len(conversation.calls), (conversation, len(conversation.calls)))
