@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import codec, downloads, events, hooks, live_list, sound, start
+from tests.bench import codec, downloads, events, hooks, live_list, sound, start, waveform_paint
 
 BENCHMARKS: Mapping[str, Callable[[], Mapping[str, float]]] = {
     "codec": codec.measure,
@@ -21,6 +21,7 @@ BENCHMARKS: Mapping[str, Callable[[], Mapping[str, float]]] = {
     "hooks": hooks.measure,
     "start": start.measure,
     "sound": sound.measure,
+    "waveform_paint": waveform_paint.measure,
 }
 LONG: Mapping[str, Callable[[], Mapping[str, float]]] = {"live_list": live_list.measure}
 """Run only when they are named."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 LEAST_S = 1.0
@@ -62,6 +63,22 @@ class TimeScale:
             return self.left
         share = min(1.0, max(0.0, (seconds - self.first_s) / self.length_s))
         return self.left + round(share * self.width)
+
+    def stretches(self, spans: Iterable[tuple[float, float]]) -> list[tuple[int, int]]:
+        """Return the first and last pixels (as `x_of` tells) of the spans of time that are seen at all."""
+        begin_s, length_s, left, width = self.first_s, self.length_s, self.left, self.width
+        if not length_s:
+            return []
+        end_s = begin_s + length_s
+        found = []
+        # As in `x_of`, but without asking for each end what is seen: there may be a thousand.
+        for first_s, last_s in spans:
+            if last_s >= begin_s and first_s <= end_s:
+                first = round((first_s - begin_s) / length_s * width) if first_s > begin_s else 0
+                last = round((last_s - begin_s) / length_s * width) if last_s < end_s else width
+                if last > first:
+                    found.append((left + first, left + last))
+        return found
 
     def sees(self, seconds: float) -> bool:
         """Tell whether a time is in the part seen."""

@@ -122,9 +122,10 @@ class WaveformView(QAbstractSlider):
         """Draw something else; where the recording is another one, `reset` first."""
         if content is self._content:
             return
-        names_before, self._content = self._content.names, content
-        self._flags = flags_of(content)
-        if content.names != names_before:
+        before, self._content = self._content, content
+        if content.notes is not before.notes or content.markers is not before.markers:
+            self._flags = flags_of(content)
+        if content.names != before.names:
             metrics = QFontMetrics(sized(self.font(), _NAME_PX))
             widest = max(metrics.horizontalAdvance(words.one_line(name)) for name in content.names)
             self._gutter = min(_MOST_GUTTER, max(_LEAST_GUTTER, widest + _MARGIN + _GAP + 1))

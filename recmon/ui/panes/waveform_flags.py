@@ -79,22 +79,25 @@ def paint_flags(
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(color)
     top = area.top()
-    for flag in flags:
-        if flag.has_length and flag.end_s is not None:
-            first, last = scale.x_of(flag.begin_s), scale.x_of(flag.end_s)
-            if last > first:
-                painter.fillRect(QRect(first, top, last - first, 2), color)
-    for flag in _seen(flags, scale):
-        x = scale.x_of(flag.begin_s)
-        painter.fillRect(QRect(x, top, 1, min(_POLE_PX, area.height())), color)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if flag.is_note:
-            painter.drawEllipse(QRect(x - FLAG_PX // 2, top, FLAG_PX, FLAG_PX))
+    ranges = ((flag.begin_s, flag.end_s) for flag in flags if flag.has_length and flag.end_s is not None)
+    seen = [(scale.x_of(flag.begin_s), flag.is_note) for flag in _seen(flags, scale)]
+    pole_px = min(_POLE_PX, area.height())
+    # All at once: there may be hundreds.
+    painter.drawRects(
+        [
+            *(QRect(first, top, last - first, 2) for first, last in scale.stretches(ranges)),
+            *(QRect(x, top, 1, pole_px) for x, _ in seen),
+        ]
+    )
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    for x, is_note in seen:
+        if is_note:
+            painter.drawEllipse(x - FLAG_PX // 2, top, FLAG_PX, FLAG_PX)
         else:
             painter.drawPolygon(
                 [QPoint(x, top), QPoint(x + FLAG_PX, top + FLAG_PX // 2), QPoint(x, top + FLAG_PX)]
             )
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
 
 def _of_marker(marker: CallMarker) -> Flag:

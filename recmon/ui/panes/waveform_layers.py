@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
-from PySide6.QtGui import QBrush, QColor, QPainter, QPixmap
+from PySide6.QtGui import QBrush, QColor, QImage, QPainter
 
 from recmon.domain.recordings import Waveform
 from recmon.domain.speech import Span
 from recmon.ui.panes.colors import palest
 from recmon.ui.panes.time_scale import TimeScale
+from recmon.ui.panes.waveform_bars import Halves, Lanes, bars, draw_bars, repeat_rows
 from recmon.ui.panes.waveform_content import WaveformContent
 from recmon.ui.panes.waveform_flags import Flag, paint_flags
 from recmon.ui.tokens import Tokens
@@ -20,9 +21,9 @@ STRIP_PX = 3
 """Height of the strip that shows what was heard."""
 
 _STRIP_GAP_PX = 3
-_PITCH = 4
 _PLAYED_BAR, _UNPLAYED_BAR = 2, 1.25  # in width too, so that the played part stands out in every colour
 _SILENCE_ALPHA, _TALK_OVER_ALPHA, _SKIPPED_ALPHA = 90, 56, 150
+_HATCH_PX = 8  # of Qt's pattern, from line to line
 
 PeaksOf = Callable[[float, float, int], Waveform | None]
 """Finds the peaks between two times, in about so many stretches; None where they are not known."""
@@ -71,10 +72,10 @@ class WaveformLayers:
 
     def __init__(self) -> None:
         self._frame: Frame | None = None
-        self._shade = QPixmap()
-        self._played = QPixmap()
-        self._unplayed = QPixmap()
-        self._marks = QPixmap()
+        self._shade = QImage()
+        self._played = _Bars(_PLAYED_BAR, is_pale=False)
+        self._unplayed = _Bars(_UNPLAYED_BAR, is_pale=True)
+        self._marks = QImage()
 
     def bring_up(self, frame: Frame, peaks_of: PeaksOf) -> None:
         """Make the pictures for a frame, where they are not those of it already.
@@ -85,54 +86,62 @@ class WaveformLayers:
         """
         before, self._frame = self._frame, frame
         if before is None or _bars_of(before) != _bars_of(frame):
-            self._draw_bars(frame, peaks_of)
+            lanes = _lanes_of(frame)
+            halves = bars(_peaks_for(frame, lanes.count, peaks_of), frame.scale, lanes)
+            self._played.show(frame, lanes, halves)
+            self._unplayed.show(frame, lanes, halves)
         if before is None or _shade_of(before) != _shade_of(frame):
-            self._shade = _picture(frame, lambda painter: _draw_shade(painter, frame))
+            self._shade = _cleared(self._shade, frame)
+            _draw_shade(self._shade, frame)
         if before is None or _marks_of(before) != _marks_of(frame):
-            self._marks = _picture(frame, lambda painter: _draw_marks(painter, frame))
+            self._marks = _cleared(self._marks, frame)
+            _draw_marks(self._marks, frame)
 
     def paint(self, painter: QPainter, area: QRect, played_to: int) -> None:
         """Lay the pictures over an area; left of a pixel the recording was played."""
-        painter.drawPixmap(area.topLeft(), self._shade)
-        painter.setClipRect(QRect(area.left(), area.top(), played_to - area.left(), area.height()))
-        painter.drawPixmap(area.topLeft(), self._played)
-        painter.setClipRect(QRect(played_to, area.top(), area.right() - played_to + 1, area.height()))
-        painter.drawPixmap(area.topLeft(), self._unplayed)
+        painter.drawImage(area.topLeft(), self._shade)
+        if played_to > area.left():
+            painter.setClipRect(QRect(area.left(), area.top(), played_to - area.left(), area.height()))
+            painter.drawImage(area.topLeft(), self._played.picture())
+        if played_to <= area.right():
+            painter.setClipRect(QRect(played_to, area.top(), area.right() - played_to + 1, area.height()))
+            painter.drawImage(area.topLeft(), self._unplayed.picture())
         painter.setClipping(False)
-        painter.drawPixmap(area.topLeft(), self._marks)
+        painter.drawImage(area.topLeft(), self._marks)
 
-    def _draw_bars(self, frame: Frame, peaks_of: PeaksOf) -> None:
-        width, height = (round(side * frame.ratio) for side in frame.size)
-        height -= round((STRIP_PX + _STRIP_GAP_PX) * frame.ratio)
-        pitch = _device_pitch(frame.ratio)
-        tokens = lane_tokens(frame.content.peaks)
-        count = max(1, width // pitch)
-        lane_height = height // len(tokens)
-        reach = max(1, lane_height // 2 - round(3 * frame.ratio))
-        least = max(1, round(frame.ratio))
-        peaks = _peaks_for(frame, count, peaks_of)
-        lanes = []
-        for lane, token in enumerate(tokens):
-            middle = lane * lane_height + lane_height // 2
-            halves = [max(least, round(reach * level)) for level in _levels(peaks, lane, count, frame.scale)]
-            lanes.append((getattr(frame.tokens, token), middle, halves))
 
-        def draw(painter: QPainter, *, is_played: bool) -> None:
-            # In device pixels: bars are sharp at any scale.
-            painter.scale(1 / frame.ratio, 1 / frame.ratio)
-            bar = max(1, round((_PLAYED_BAR if is_played else _UNPLAYED_BAR) * frame.ratio))
-            painter.setPen(Qt.PenStyle.NoPen)
-            for color, middle, halves in lanes:
-                painter.setBrush(QColor(color) if is_played else palest(color, frame.tokens.panel))
-                painter.drawRects(
-                    [
-                        QRect(number * pitch, middle - half, bar, 2 * half)
-                        for number, half in enumerate(halves)
-                    ]
-                )
+class _Bars:
+    """The bars as one side of the line shows them; drawn only when they are asked for."""
 
-        self._played = _picture(frame, lambda painter: draw(painter, is_played=True))
-        self._unplayed = _picture(frame, lambda painter: draw(painter, is_played=False))
+    def __init__(self, width: float, *, is_pale: bool) -> None:
+        self._width = width
+        self._is_pale = is_pale
+        self._image = QImage()
+        self._undrawn: tuple[Frame, Lanes, Halves] | None = None
+
+    def show(self, frame: Frame, lanes: Lanes, halves: Halves) -> None:
+        """Take other bars."""
+        self._undrawn = (frame, lanes, halves)
+
+    def picture(self) -> QImage:
+        """Return their picture; where the line stands beside the part that is seen, one is never made."""
+        if self._undrawn is not None:
+            frame, lanes, halves = self._undrawn
+            self._undrawn = None
+            tokens = frame.tokens
+            colors = [
+                palest(getattr(tokens, token), tokens.panel) if self._is_pale else tokens.color(token)
+                for token in lane_tokens(frame.content.peaks)
+            ]
+            self._image = _cleared(self._image, frame)
+            draw_bars(self._image, lanes, halves, colors, max(1, round(self._width * frame.ratio)))
+        return self._image
+
+
+def _lanes_of(frame: Frame) -> Lanes:
+    width, height = (round(side * frame.ratio) for side in frame.size)
+    height -= round((STRIP_PX + _STRIP_GAP_PX) * frame.ratio)
+    return Lanes(width, height, len(lane_tokens(frame.content.peaks)), frame.ratio)
 
 
 def lane_tokens(peaks: Waveform | None) -> tuple[str, ...]:
@@ -142,34 +151,64 @@ def lane_tokens(peaks: Waveform | None) -> tuple[str, ...]:
     return ("quiet",)
 
 
-def _picture(frame: Frame, draw: Callable[[QPainter], None]) -> QPixmap:
-    if min(frame.size) <= 0:
-        # A window can be made so narrow that names and margins take all of it.
-        return QPixmap()
-    pixmap = QPixmap(QSize(*frame.size) * frame.ratio)
-    pixmap.setDevicePixelRatio(frame.ratio)
-    pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(pixmap)
-    draw(painter)
-    painter.end()
-    return pixmap
+def _cleared(image: QImage, frame: Frame) -> QImage:
+    """Return an empty picture for a frame: this one, where it fits."""
+    # Memory that is at hand is filled much faster.
+    # A window can be made so narrow that names and margins take all of it.
+    size = QSize(*(max(0, side) for side in frame.size)) * frame.ratio
+    if image.size() != size:
+        image = QImage(size, QImage.Format.Format_ARGB32_Premultiplied)
+    image.setDevicePixelRatio(frame.ratio)
+    image.fill(Qt.GlobalColor.transparent)
+    return image
 
 
-def _draw_shade(painter: QPainter, frame: Frame) -> None:
+def _draw_shade(image: QImage, frame: Frame) -> None:
     """Shade silences and talk-overs; hatch silences that are passed over."""
     speech = frame.content.speech
+    width, height = frame.size[0], frame.size[1] - STRIP_PX - _STRIP_GAP_PX
+    if image.isNull() or height <= 0 or (speech is None and not frame.content.skipped):
+        return
+    # Every so many rows look the same: only those are drawn, and laid under each other.
+    rows = min(height, _rows_alike(frame.ratio) or height)
+    stripe = QImage(QSize(width, rows) * frame.ratio, QImage.Format.Format_ARGB32_Premultiplied)
+    stripe.setDevicePixelRatio(frame.ratio)
+    stripe.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(stripe)
     if speech is not None:
         # Onto nothing: written instead of blended, which takes a twentieth of the time.
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
-        _fill(painter, frame, speech.silences, _faint(frame.tokens.line, _SILENCE_ALPHA))
-        _fill(painter, frame, speech.talk_overs, _faint(frame.tokens.warning, _TALK_OVER_ALPHA))
+        _draw_spans(
+            painter, frame, map(_ends, speech.silences), _faint(frame.tokens.line, _SILENCE_ALPHA), 0, rows
+        )
+        _draw_spans(
+            painter,
+            frame,
+            map(_ends, speech.talk_overs),
+            _faint(frame.tokens.warning, _TALK_OVER_ALPHA),
+            0,
+            rows,
+        )
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceOver)
     hatch = QBrush(_faint(frame.tokens.quiet, _SKIPPED_ALPHA), Qt.BrushStyle.BDiagPattern)
-    _fill(painter, frame, frame.content.skipped, hatch)
+    _draw_spans(painter, frame, map(_ends, frame.content.skipped), hatch, 0, rows)
+    painter.end()
+    # Half a device pixel more is one, as for a painter.
+    repeat_rows(stripe, image, int(height * frame.ratio + 0.5))
 
 
-def _draw_marks(painter: QPainter, frame: Frame) -> None:
+def _rows_alike(ratio: float) -> int | None:
+    """Return after how many rows a hatched area repeats itself at a scale; None where it does not."""
+    if ratio.is_integer():
+        return _HATCH_PX
+    return 4 * _HATCH_PX if (4 * ratio).is_integer() else None
+
+
+def _draw_marks(image: QImage, frame: Frame) -> None:
     """Draw the strip of what was heard, the edges of the loop, and the flags."""
+    if image.isNull():
+        return
+    painter = QPainter(image)
     width, height = frame.size
     strip = QRect(0, height - STRIP_PX, width, STRIP_PX)
     if frame.scale.span_s:
@@ -183,6 +222,7 @@ def _draw_marks(painter: QPainter, frame: Frame) -> None:
                 _draw_bracket(painter, frame.scale.x_of(place), inward, height, frame.tokens.color("text"))
     area = QRect(QPoint(0, 0), QSize(width, height))
     paint_flags(painter, frame.flags, area, frame.scale, frame.tokens.color("warning"))
+    painter.end()
 
 
 def _draw_bracket(painter: QPainter, x: int, inward: int, height: int, color: QColor) -> None:
@@ -192,9 +232,8 @@ def _draw_bracket(painter: QPainter, x: int, inward: int, height: int, color: QC
         painter.fillRect(QRect(left if inward > 0 else left - 4, top, 6, 2), color)
 
 
-def _fill(painter: QPainter, frame: Frame, spans: Iterable[Span], brush: QBrush | QColor) -> None:
-    height = frame.size[1] - STRIP_PX - _STRIP_GAP_PX
-    _draw_spans(painter, frame, ((span.begin_s, span.end_s) for span in spans), brush, 0, height)
+def _ends(span: Span) -> tuple[float, float]:
+    return span.begin_s, span.end_s
 
 
 def _draw_spans(
@@ -206,16 +245,10 @@ def _draw_spans(
     height: int,
 ) -> None:
     # In one call: painting hundreds of stretches one by one takes longer than all the rest.
-    scale = frame.scale
-    first_s, last_s = scale.first_s, scale.last_s
-    seen = [
-        (scale.x_of(begin_s), scale.x_of(end_s))
-        for begin_s, end_s in spans
-        if end_s >= first_s and begin_s <= last_s
-    ]
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(brush)
-    painter.drawRects([QRect(first, top, last - first, height) for first, last in seen if last > first])
+    stretches = frame.scale.stretches(spans)
+    painter.drawRects([QRect(first, top, last - first, height) for first, last in stretches])
 
 
 def _faint(color: str, alpha: int) -> QColor:
@@ -230,22 +263,3 @@ def _peaks_for(frame: Frame, count: int, peaks_of: PeaksOf) -> Waveform | None:
     if overview is None or overview.bin_s * count <= frame.scale.length_s:
         return overview
     return peaks_of(frame.scale.first_s, frame.scale.last_s, count) or overview
-
-
-def _levels(peaks: Waveform | None, lane: int, count: int, scale: TimeScale) -> list[float]:
-    """Return one height for each bar, 0 to 1, lifted so that quiet speech can be seen."""
-    if peaks is None or lane >= len(peaks.channels) or not scale.length_s:
-        return [0.0] * count
-    row = peaks.channels[lane]
-    before = (scale.first_s - peaks.begin_s) / peaks.bin_s
-    bins_each = scale.length_s / peaks.bin_s / count
-    levels = []
-    for number in range(count):
-        first = max(0, int(before + number * bins_each))
-        part = row[first : max(first + 1, int(before + (number + 1) * bins_each))]
-        levels.append((max(part) / 255) ** 0.7 if part else 0.0)
-    return levels
-
-
-def _device_pitch(ratio: float) -> int:
-    return max(2, round(_PITCH * ratio))
