@@ -53,6 +53,7 @@ class CallRecordings:
         self._following = (
             self._downloads.unpacked.subscribe(self._on_unpacked),
             self._changes.subscribe(self._on_calls),
+            self._history.stored.subscribe(self._on_stored),
         )
         return self
 
@@ -107,6 +108,12 @@ class CallRecordings:
         for call in change.removed:
             if self._queue.awaits(call.key):
                 self._group.create_task(self._note(self._queue.call_over(call)))
+
+    def _on_stored(self, calls: tuple[Call, ...]) -> None:
+        # Some servers tell of a recording long after its call.
+        for call in calls:
+            if call.recordings and call.state.is_over and self._queue.lacks_place(call.key):
+                self._group.create_task(self._note(self._queue.place_told(call)))
 
     async def _note(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -132,6 +132,7 @@ class DownloadQueue:
         self._is_fetching = is_fetching
         self._items: dict[RecordingRef, StoredRecording] = {}
         self._awaited_calls: Counter[CallKey] = Counter()
+        self._placeless: dict[CallKey, RecordingRef] = {}
         self._lanes: dict[ServerId, _Lane] = {}
         self._later: list[tuple[datetime, int, RecordingRef]] = []
         self._numbers = itertools.count()
@@ -205,6 +206,10 @@ class DownloadQueue:
     def awaits(self, call: CallKey) -> bool:
         """Tell whether recordings wait for the end of a call."""
         return call in self._awaited_calls
+
+    def lacks_place(self, call: CallKey) -> bool:
+        """Tell whether a recording of a call is wanted of which nothing told yet where it is."""
+        return call in self._placeless
 
     # What the user wants
 
@@ -305,6 +310,17 @@ class DownloadQueue:
             refs, lambda record: replace(_at(record, Stage.QUEUED), queued_at=now, tries=0)
         )
 
+    async def place_told(self, call: Call) -> None:
+        """Take note that a call's recordings have places by now: they are fetched from there.
+
+        Raises:
+            StoreError: nothing was changed.
+        """
+        unknown = self._placeless.get(call.key)
+        if unknown is not None and call.recordings:
+            await self.add(Wish(ref, call.key, is_awaited=True) for ref in call.recordings)
+            await self.cancel([unknown])
+
     # The mirror
 
     def _on_records(self, records: Sequence[StoredRecording]) -> None:
@@ -325,6 +341,11 @@ class DownloadQueue:
                 self._place(record)
             else:
                 del self._items[ref]
+            if record.call is not None and ref.locator.startswith(UNKNOWN_PLACE):
+                if is_wanted:
+                    self._placeless[record.call] = ref
+                else:
+                    self._placeless.pop(record.call, None)
             if before is not None and record.stage is Stage.ARRIVED:
                 self._count_arrival(before, record)
             running = self._running.get(ref)

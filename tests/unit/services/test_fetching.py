@@ -51,10 +51,13 @@ CALL = Call(
 class Opened:
     """Everything that fetches, and the storage that is asked."""
 
-    def __init__(self, fetching: CallRecordings, queue: DownloadQueue, history: HistoryService) -> None:
+    def __init__(
+        self, fetching: CallRecordings, queue: DownloadQueue, history: HistoryService, changes: Any
+    ) -> None:
         self.fetching = fetching
         self.queue = queue
         self.history = history
+        self.changes = changes
         self.changed = asyncio.Event()
         queue.changed.subscribe(lambda refs: self.changed.set())
         history.stored.subscribe(lambda calls: self.changed.set())
@@ -76,6 +79,7 @@ def opened(tmp_path: Path) -> Any:
 
     @asynccontextmanager
     async def start(links_in: str):
+        changes: Publisher[CallBookChange] = Publisher()
         async with (
             ObjectStorage(certificate, FILES.get) as storage,
             CcfsSimulator(
@@ -105,11 +109,9 @@ def opened(tmp_path: Path) -> Any:
                 DownloadService(lambda server: flows, cache, utc_now) as downloads,
                 DownloadQueue(downloads, cache.recordings, utc_now) as queue,
                 HistoryService(database, now=utc_now) as history,
-                CallRecordings(
-                    CallDetails(Settings(), {}), queue, downloads, history, Publisher[CallBookChange]()
-                ) as fetching,
+                CallRecordings(CallDetails(Settings(), {}), queue, downloads, history, changes) as fetching,
             ):
-                yield Opened(fetching, queue, history), downloads
+                yield Opened(fetching, queue, history, changes), downloads
 
     return start
 
@@ -136,7 +138,7 @@ def test_what_is_only_played_fetches_no_other_recording_of_its_call(run, opened)
             stored = []
             here.history.stored.subscribe(stored.append)
             await downloads.open(REF).finished()
-            await here.until(lambda: bool(stored))
+            await here.until(lambda: any(second in call.recordings for calls in stored for call in calls))
             assert second in (await here.history.find(CALL.key)).recordings
             assert here.queue.totals().is_empty
             assert downloads.cached(second) is None
@@ -157,5 +159,24 @@ def test_a_place_that_is_no_text_is_told_and_stops_no_other(run, opened):
             assert await here.fetching.fetch([other, CALL]) == 1
             await here.until(lambda: all(downloads.cached(ref) for ref in REFS))
             await here.until(lambda: here.queue.totals().is_empty)
+
+    run(main(), 40)
+
+
+def test_a_recording_that_is_told_of_after_its_call_is_fetched_when_it_was_asked_for_before(run, opened):
+    live = replace(CALL, state=CallState.CONNECTED, ended_at=None, recordings=())
+
+    async def main():
+        async with opened("list") as (here, downloads):
+            assert await here.fetching.fetch([live], is_awaited=True) == 1
+            assert here.queue.lacks_place(CALL.key)
+            over = replace(live, state=CallState.ENDED, ended_at=CALL.ended_at)
+            here.changes.publish(CallBookChange(added=(), updated=(), removed=(over,)))
+            await here.history.import_calls([over])
+            assert here.queue.lacks_place(CALL.key)
+            await here.history.import_calls([CALL])
+            await here.until(lambda: all(downloads.cached(ref) for ref in REFS))
+            await here.until(lambda: here.queue.totals().is_empty)
+            assert not here.queue.lacks_place(CALL.key)
 
     run(main(), 40)
