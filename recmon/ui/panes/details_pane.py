@@ -53,6 +53,9 @@ _NOTES_FROM_PX = 320
 _HEARD = (PlaybackState.LOADING, PlaybackState.PLAYING, PlaybackState.PAUSED)
 _STILL_RUNNING = "The call is still going on. Its recording can be played after the end."
 
+_LEAST_FIELDS_PX = 24
+"""Room for one field."""
+
 
 class DetailsPane(QFrame):
     """Shows one call, and keeps it when it ends.
@@ -255,6 +258,8 @@ class DetailsPane(QFrame):
         column.addLayout(head)
         fields = QVBoxLayout()
         fields.setContentsMargins(5, 0, 4, 8)
+        # In a low window they give way to what stands above them, which cannot be scrolled.
+        self._fields.setMinimumHeight(_LEAST_FIELDS_PX)
         fields.addWidget(self._fields)
         column.addLayout(fields, 1)
         column.addWidget(self._said, 1)
