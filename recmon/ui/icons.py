@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from PySide6.QtCore import QByteArray, QPoint, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QByteArray, QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QIcon, QIconEngine, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
@@ -35,7 +35,15 @@ def icon(name: str, token: str = "text") -> QIcon:
 
 def paint_icon(painter: QPainter, area: QRect | QRectF, name: str, color: str) -> None:
     """Draw an icon into a square, in a colour given as `#rrggbb`."""
-    _renderer(name, color).render(painter, QRectF(area))
+    place = painter.deviceTransform()
+    ratio = place.m11()
+    left, top = place.dx() + area.x() * ratio, place.dy() + area.y() * ratio
+    side = area.width() * ratio
+    if left.is_integer() and top.is_integer() and side.is_integer() and place.m22() == ratio:
+        painter.drawPixmap(QPointF(area.topLeft()), _picture(name, color, int(side), ratio))
+    else:
+        # A picture would be blurred: it can only be laid on whole pixels.
+        _renderer(name, color).render(painter, QRectF(area))
 
 
 @lru_cache(maxsize=128)
@@ -46,6 +54,18 @@ def _drawing(name: str) -> str:
 @lru_cache(maxsize=512)
 def _renderer(name: str, color: str) -> QSvgRenderer:
     return QSvgRenderer(QByteArray(_drawing(name).replace("currentColor", color).encode()))
+
+
+@lru_cache(maxsize=512)
+def _picture(name: str, color: str, side: int, ratio: float) -> QPixmap:
+    """Return an icon as a picture of so many device pixels: tables paint the same few again and again."""
+    pixmap = QPixmap(side, side)
+    pixmap.setDevicePixelRatio(ratio)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    _renderer(name, color).render(painter, QRectF(0, 0, side / ratio, side / ratio))
+    painter.end()
+    return pixmap
 
 
 class _DrawnIcon(QIconEngine):

@@ -116,7 +116,8 @@ def short_date_time(at: datetime | None, now: datetime, zone: Zone = LOCAL_ZONE)
         return NONE
     local, today = zone.place(at), zone.place(now)
     if local.date() == today.date():
-        return f"{local:%H:%M:%S}"
+        # Not by strftime: tables ask for thousands of times a second.
+        return f"{local.hour:02}:{local.minute:02}:{local.second:02}"
     day = f"{local.day} {_MONTHS[local.month - 1]}"
     return f"{day} {local:%H:%M:%S}" if local.year == today.year else f"{day} {local.year} {local:%H:%M:%S}"
 
@@ -210,6 +211,8 @@ def party_with_number(value: Party) -> str:
 
 def one_line(text: str) -> str:
     """Return foreign text on one line, without characters that would change how its neighbours are shown."""
+    if text.isprintable():
+        return text.strip()
     shown = "".join(" " if c in "\r\n\t\u2028\u2029" else c for c in text)
     return "".join(c for c in shown if c.isprintable()).strip()
 
@@ -221,30 +224,34 @@ UNCONFIRMED = (
 """What the word "unconfirmed" means."""
 
 
+_STATE_WORDS = {
+    CallState.RINGING: "ringing",
+    CallState.CONNECTED: "connected",
+    CallState.HELD: "on hold",
+    CallState.ENDED: "ended",
+    CallState.LOST: "end not seen",
+}
+_STATE_ICONS = {
+    CallState.RINGING: ("phone-ringing", "warning"),
+    CallState.CONNECTED: ("phone-connected", "live"),
+    CallState.HELD: ("phone-held", "quiet"),
+    CallState.ENDED: ("phone-ended", "quiet"),
+    CallState.LOST: ("lost", "bad"),
+}
+
+
 def state_word(call: Call) -> str:
     """Return the word for a call's state; an unconfirmed call is named so first of all."""
     if not call.is_confirmed and not call.state.is_over:
         return "unconfirmed"
-    return {
-        CallState.RINGING: "ringing",
-        CallState.CONNECTED: "connected",
-        CallState.HELD: "on hold",
-        CallState.ENDED: "ended",
-        CallState.LOST: "end not seen",
-    }[call.state]
+    return _STATE_WORDS[call.state]
 
 
 def state_icon(call: Call) -> tuple[str, str]:
     """Return the icon's name and the colour token that stand for a call's state."""
     if not call.is_confirmed and not call.state.is_over:
         return "unconfirmed", "bad"
-    return {
-        CallState.RINGING: ("phone-ringing", "warning"),
-        CallState.CONNECTED: ("phone-connected", "live"),
-        CallState.HELD: ("phone-held", "quiet"),
-        CallState.ENDED: ("phone-ended", "quiet"),
-        CallState.LOST: ("lost", "bad"),
-    }[call.state]
+    return _STATE_ICONS[call.state]
 
 
 def direction_word(value: Direction) -> str:

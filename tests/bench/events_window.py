@@ -26,7 +26,7 @@ from recmon.domain.callbook import CallBookChange
 from recmon.paths import DataDir
 from recmon.ui import application
 from recmon.ui.main_window import MainWindow
-from recmon.ui.panes.call_delegate import CallDelegate
+from recmon.ui.panes.call_painter import CallPainter
 from tests.bench.processes import rss_mb
 
 TICK_MS = 10
@@ -88,14 +88,13 @@ def _cpu_s() -> float:
 def main() -> None:
     """Open the window on the given ports."""
     meter = _Meter()
-    paint = CallDelegate.paint
+    paint = CallPainter.paint_row
 
-    def measured(self: CallDelegate, painter: Any, option: Any, index: Any) -> None:
-        paint(self, painter, option, index)
-        if index.column() == 0:
-            meter.painted(index.model().call_at(index.row()).cdr.get("platform_call_id"))
+    def measured(self: CallPainter, painter: Any, model: Any, row: int, *rest: Any, **named: Any) -> None:
+        paint(self, painter, model, row, *rest, **named)
+        meter.painted(model.call_at(row).cdr.get("platform_call_id"))
 
-    CallDelegate.paint = measured  # type: ignore[method-assign]
+    CallPainter.paint_row = measured  # type: ignore[method-assign]
     attach = MainWindow.attach
 
     def attached(self: MainWindow, services: Services) -> None:

@@ -26,7 +26,7 @@ from recmon.services.playback import PlaybackState
 from recmon.services.synchronisation import SyncState, SyncStatus
 from recmon.ui.dialogs.problems_dialog import ProblemsDialog
 from recmon.ui.notifier import Notice
-from recmon.ui.panes.call_delegate import arrow_area
+from recmon.ui.panes.call_painter import arrow_area
 from recmon.ui.panes.import_strip import ImportStrip
 from recmon.ui.panes.player_controls import PlayButton
 from recmon.ui.panes.waveform import WaveformView

@@ -14,6 +14,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QRegion,
     QResizeEvent,
 )
 from PySide6.QtWidgets import QAbstractItemView, QMenu, QTableView, QWidget
@@ -23,7 +24,7 @@ from recmon.domain.lines import spreadsheet_cell
 from recmon.ui import text
 from recmon.ui.models.call_rows import CallRows
 from recmon.ui.models.columns import Column
-from recmon.ui.panes.call_delegate import CallDelegate, CallHeader, arrow_area
+from recmon.ui.panes.call_painter import CallHeader, CallPainter, Cell, arrow_area
 from recmon.ui.theme import Theme
 
 COMFORTABLE_PX = 34
@@ -71,8 +72,7 @@ class CallTable(QTableView):
         self._is_pressed = False
         self._was_resting = True
         self._removed_above = 0
-        self._delegate = CallDelegate(theme, self)
-        self.setItemDelegate(self._delegate)
+        self._painter = CallPainter(theme)
         self._header = CallHeader(theme, self)
         self.setHorizontalHeader(self._header)
         self.verticalHeader().hide()
@@ -224,14 +224,14 @@ class CallTable(QTableView):
     # Qt
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        self._delegate.moment = self._calls.moment() if self._calls is not None else None
-        self._delegate.first_section = self._first_section()
-        super().paintEvent(event)
+        # Not by the view, which asks model, selection and style anew for every cell, many times a second.
+        painter = QPainter(self.viewport())
+        if self._calls is not None:
+            self._paint_rows(painter, self._calls, event.region())
         index = self.currentIndex()
         if not index.isValid() or not self.hasFocus():
             return
         top = self.rowViewportPosition(index.row())
-        painter = QPainter(self.viewport())
         painter.setPen(QPen(self._theme.color("accent"), 1))
         ring = QRect(0, top, min(self.viewport().width(), self._header.length()), self.rowHeight(index.row()))
         painter.drawRect(ring.adjusted(0, 0, -1, -2))
@@ -289,6 +289,32 @@ class CallTable(QTableView):
             self.menu_requested.emit(self._calls.call_at(index.row()), index.column(), at)
 
     # Inside
+
+    def _paint_rows(self, painter: QPainter, calls: CallRows, region: QRegion) -> None:
+        box = region.boundingRect()
+        first, last = self.rowAt(box.top()), self.rowAt(box.bottom())
+        if first < 0:
+            return
+        if last < 0:
+            last = calls.rowCount() - 1
+        sections = [n for n in self._visual_order() if not self.isColumnHidden(n)]
+        cells = [
+            Cell(n, self.columnViewportPosition(n), self.columnWidth(n), n == sections[0]) for n in sections
+        ]
+        left = min(cell.left for cell in cells)
+        selection, root, moment = self.selectionModel(), QModelIndex(), calls.moment()
+        is_any_selected = selection.hasSelection()
+        self._painter.begin(self.font(), self.devicePixelRatioF())
+        for row in range(first, last + 1):
+            area = QRect(left, self.rowViewportPosition(row), self._header.length(), self.rowHeight(row))
+            seen = [
+                cell
+                for cell in cells
+                if region.intersects(QRect(cell.left, area.y(), cell.width, area.height()))
+            ]
+            if seen:
+                is_selected = is_any_selected and selection.isRowSelected(row, root)
+                self._painter.paint_row(painter, calls, row, area, seen, moment, is_selected=is_selected)
 
     @property
     def _columns(self) -> tuple[Column, ...]:
@@ -354,7 +380,7 @@ class CallTable(QTableView):
         self._is_fitting = False
 
     def _hover(self, row: int) -> None:
-        before, self._delegate.hovered_row = self._delegate.hovered_row, row
+        before, self._painter.hovered_row = self._painter.hovered_row, row
         for changed in {before, row} - {-1}:
             top = self.rowViewportPosition(changed)
             self.viewport().update(0, top, self.viewport().width(), self.rowHeight(changed))
