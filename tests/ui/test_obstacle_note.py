@@ -16,7 +16,9 @@ from recmon.domain.calls import Call, RecordingRef
 from recmon.domain.obstacles import Remedy
 from recmon.domain.stored_recordings import Failure, Stage, StoredRecording
 from recmon.errors import RecordingMissing, UnsupportedAudio
+from recmon.publisher import Publisher
 from recmon.services.playback import PlaybackState
+from recmon.services.shared_download import DownloadState, DownloadStatus
 from recmon.ui.notifier import Notifier
 from recmon.ui.panes.obstacle_note import ObstacleNote
 from recmon.ui.tasks import UiTasks
@@ -45,7 +47,14 @@ class Bench:
     def __init__(self, qtbot: QtBot) -> None:
         self.records, self.places, self.playback = KnownRecords(), Places(), RememberedPlayback()
         self.tasks = UiTasks(Notifier(), pytest.fail)
-        self.note = ObstacleNote(self.records, self.places, self.playback, self.tasks)  # type: ignore[arg-type]
+        self.downloads: Publisher[DownloadStatus] = Publisher()
+        self.note = ObstacleNote(
+            self.records,
+            self.places,
+            self.playback,  # type: ignore[arg-type]
+            self.downloads,
+            self.tasks,
+        )
         self.note.show_zone(UTC_ZONE)
         self.remedies: list[tuple[Remedy, Call]] = []
         self.note.remedy_requested.connect(lambda remedy, call: self.remedies.append((remedy, call)))
@@ -136,6 +145,25 @@ def test_another_call_is_not_told_the_reason_of_the_first(bench: Bench, run: Run
         await until(lambda: not bench.tasks.is_running("obstacle"))
         assert bench.note.text == ""
         bench.note.show_call(None)
+        assert bench.note.text == ""
+
+    run(steps())
+
+
+def test_a_download_that_was_made_ahead_and_failed_tells_why(bench: Bench, run: Run) -> None:
+    error = RecordingMissing("the server has no such file, or not yet", code="0300011")
+
+    async def steps() -> None:
+        bench.note.show_call(CALL)
+        await until(lambda: not bench.tasks.is_running("obstacle"))
+        bench.downloads.publish(
+            DownloadStatus(RecordingRef(REF.server, "other"), DownloadState.FAILED, error=error)
+        )
+        assert bench.note.text == ""
+        bench.downloads.publish(DownloadStatus(REF, DownloadState.FAILED, error=error))
+        assert bench.note.text.startswith("The server does not have it: the server has no such file")
+        assert bench.note.button.text() == "Fetch when ready"
+        bench.downloads.publish(DownloadStatus(REF, DownloadState.DONE))
         assert bench.note.text == ""
 
     run(steps())

@@ -13,6 +13,7 @@ from recmon.domain.stored_recordings import StoredRecording
 from recmon.errors import RecmonError
 from recmon.publisher import Publisher
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
+from recmon.services.shared_download import DownloadState, DownloadStatus
 from recmon.ui import text as words
 from recmon.ui.panes.notices import IconLabel, plain_label
 from recmon.ui.tasks import UiTasks
@@ -43,6 +44,7 @@ class ObstacleNote(QFrame):
         records: what is kept of recordings.
         places: where recordings are.
         playback: the player, whose failure is an obstacle too.
+        downloads: how downloads go, also such as nobody asked for: those that are made ahead.
         tasks: runs what takes time.
         parent: of the widget.
 
@@ -57,6 +59,7 @@ class ObstacleNote(QFrame):
         records: Records,
         places: Places,
         playback: PlaybackService,
+        downloads: Publisher[DownloadStatus],
         tasks: UiTasks,
         parent: QWidget | None = None,
     ) -> None:
@@ -68,6 +71,7 @@ class ObstacleNote(QFrame):
         self._call: Call | None = None
         self._ref: RecordingRef | None = None
         self._record: StoredRecording | None = None
+        self._failure: RecmonError | None = None
         self._obstacle: Obstacle | None = None
         self._zone = words.LOCAL_ZONE
         self.setProperty("kind", "note")
@@ -85,6 +89,7 @@ class ObstacleNote(QFrame):
         self._subscriptions = (
             records.changed.subscribe(self._on_records),
             playback.changed.subscribe(self._on_playback),
+            downloads.subscribe(self._on_download),
         )
         self.hide()
 
@@ -114,7 +119,7 @@ class ObstacleNote(QFrame):
             except RecmonError as error:
                 obstacle = obstacle_without_place(error) if call.state.is_over else None
         if is_other or ref != self._ref:
-            self._ref, self._record = ref, None
+            self._ref, self._record, self._failure = ref, None, None
             self._tasks.cancel(OBSTACLE_TASK)
             if ref is not None:
                 self._tasks.start(OBSTACLE_TASK, self._look_up(ref))
@@ -134,6 +139,12 @@ class ObstacleNote(QFrame):
 
     def _on_playback(self, status: PlaybackStatus) -> None:
         if status.source is not None and status.source == self._ref:
+            self._show()
+
+    def _on_download(self, status: DownloadStatus) -> None:
+        failure = status.error if status.state is DownloadState.FAILED else None
+        if status.ref == self._ref and failure is not self._failure:
+            self._failure = failure
             self._show()
 
     def _show(self, obstacle: Obstacle | None = None) -> None:
@@ -158,7 +169,10 @@ class ObstacleNote(QFrame):
         is_failed = status.state is PlaybackState.FAILED and status.source == self._ref
         if self._ref is not None and is_failed and status.error is not None:
             return obstacle_of(status.error, self._record)
-        return None if self._record is None else obstacle_to(self._record)
+        obstacle = None if self._record is None else obstacle_to(self._record)
+        if obstacle is None and self._failure is not None:
+            return obstacle_of(self._failure, self._record)
+        return obstacle
 
     def _on_clicked(self) -> None:
         if self._obstacle is not None and self._call is not None:

@@ -123,7 +123,9 @@ class Workplace(QWidget):
         self._watched = WatchedNumbers(services.book, services.members, notifier, state)
         self._transcript = TranscriptFeed(services.transcripts, tasks)
         self._notes = NotesPanel(services.notes, tasks, notifier, theme)
-        self._obstacle = ObstacleNote(services.recordings, services.details, services.playback, tasks)
+        self._obstacle = ObstacleNote(
+            services.recordings, services.details, services.playback, services.downloads.changed, tasks
+        )
         self.details = DetailsPane(
             services.details,
             services.playback,
