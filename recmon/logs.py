@@ -63,6 +63,14 @@ _PATTERNS = (
     re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)([^/\s:@]*:)[^/\s@]+(?=@)", re.IGNORECASE),
 )
 
+# Whether any of them can match, in one pass over lower case: of most texts none does, and each costs a pass.
+_WORTH_A_LOOK = re.compile(
+    r"authorization|cookie|auth-v\d|basic|bearer|digest|/hooks/|://[^/\s:@]*:[^/\s@]+@|"
+    rf"(?<![a-z0-9])(?:{_KEYS})['\"]?\s*(?:=|:(?!//)|%3d)|<(?:{_KEYS})\b"
+)
+# What matches a letter of the words above in any case, and is not made one by `lower`.
+_LIKE_LETTERS = (("\u017f", "s"), ("\u0131", "i"), ("\u0130", "i"))
+
 
 class _KnownSecrets:
     """The secrets revealed in this process, in every form in which they could be written."""
@@ -112,9 +120,18 @@ def mask(text: str) -> str:
     addresses, and every secret revealed in this process, also URL-encoded, in base64 and in hexadecimal.
     """
     text = _known_secrets.masked(text)
+    if not _is_worth_a_look(text):
+        return text
     for pattern in _PATTERNS:
         text = pattern.sub(_hide, text)
     return text
+
+
+def _is_worth_a_look(text: str) -> bool:
+    if not text.isascii():
+        for character, letter in _LIKE_LETTERS:
+            text = text.replace(character, letter)
+    return _WORTH_A_LOOK.search(text.lower()) is not None
 
 
 def _hide(found: re.Match[str]) -> str:

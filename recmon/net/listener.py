@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -21,6 +22,7 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from recmon.errors import ListenerFailed, PortTaken
 from recmon.logs import printable
+from recmon.net.plain_request import path_of_plain
 from recmon.settings.model import ListenerSettings, ListenerTls
 from recmon.vendors.base import Now
 from recmon.vendors.hooks import HookAnswer, HookRequest
@@ -48,6 +50,11 @@ SERVER_NAME = "recmon"
 """What every answer says who gives it."""
 
 _HEADERS = {"Server": SERVER_NAME}
+_COME_AGAIN = (
+    f"HTTP/1.1 429 Too Many Requests\r\nServer: {SERVER_NAME}\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+).encode()
+_COME_AGAIN_FOR_S = 5.0
+"""So long after an answer of aiohttp one is given past it; then it must see again that there are requests."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +70,27 @@ class Receiver(Protocol):
 
     async def receive(self, server: str, request: HookRequest) -> HookAnswer:
         """Take in an admitted request and return the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Admission:
+    """What a request's address alone says.
+
+    Attributes:
+        server: named in it.
+        path: below the server's own address.
+        arguments: decoded.
+        refusal: the answer, where that decides; None: it is read on.
+    """
+
+    server: str
+    path: str
+    arguments: tuple[tuple[str, str], ...]
+    refusal: HookAnswer | None
+
+
+Admit = Callable[[str], _Admission | None]
+"""Tells what the address of a request says."""
 
 
 class Listener:
@@ -104,7 +132,7 @@ class Listener:
         context = None
         if settings.tls.certificate:
             context = await asyncio.to_thread(server_context, settings.tls)
-        self._connections = _Connections(self._answer, self._head_deadline_s)
+        self._connections = _Connections(self._answer, self._admission, self._head_deadline_s)
         try:
             self._server = await asyncio.get_running_loop().create_server(
                 self._connections,
@@ -162,17 +190,18 @@ class Listener:
         return response
 
     async def _answer_to(self, request: web.BaseRequest, connection: _Connection) -> HookAnswer:
+        admission = connection.take_admission()
         if sum(len(name) + len(value) + 4 for name, value in request.raw_headers) > MAX_HEAD_BYTES:
             return HookAnswer(431)
-        address = _address(request.raw_path)
-        if address is None:
+        if admission is None:
+            if _address(request.raw_path) is not None and request.method not in METHODS:
+                return HookAnswer(405)
+            admission = self._admission(request.raw_path)
+        if admission is None:
             return HookAnswer(404)
-        if request.method not in METHODS:
-            return HookAnswer(405)
-        server, secret, path, arguments = address
-        refusal = self._receiver.refuse(server, secret)
-        if refusal is not None:
-            return refusal
+        if admission.refusal is not None:
+            return admission.refusal
+        server = admission.server
         if request.content_length is not None and request.content_length > MAX_BODY_BYTES:
             return self._refused(server, 413, f"a body of over {MAX_BODY_BYTES:,} bytes")
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -195,8 +224,8 @@ class Listener:
             server,
             HookRequest(
                 method=request.method,
-                path=path,
-                query=arguments,
+                path=admission.path,
+                query=admission.arguments,
                 headers=tuple((_text(name).lower(), _text(value)) for name, value in request.raw_headers),
                 body=body,
                 url=f"{self._origin(request)}{request.raw_path}",
@@ -204,6 +233,14 @@ class Listener:
                 at=self._now(),
             ),
         )
+
+    def _admission(self, raw_path: str) -> _Admission | None:
+        """Ask the receiver about an address, once for each request; None for one that is no web hook's."""
+        address = _address(raw_path)
+        if address is None:
+            return None
+        server, secret, path, arguments = address
+        return _Admission(server, path, arguments, self._receiver.refuse(server, secret))
 
     def _refused(self, server: str, status: int, why: str) -> HookAnswer:
         self._receiver.refused(server, why)
@@ -260,13 +297,21 @@ def server_context(tls: ListenerTls) -> ssl.SSLContext:
 class _Connection(web.RequestHandler):
     """One connection: aiohttp's, with a limit for the head that counts before anything is kept.
 
+    In a flood most requests are refused. Those are answered here, before aiohttp makes a task and objects of
+    each: only where nothing of the connection's bytes waits anywhere, so that no answer comes out of turn.
+
     Attributes:
         is_waiting: whether it is the sender's turn: then the connection may be dropped for another one.
     """
 
-    def __init__(self, manager: _Connections, **options: Any) -> None:
+    def __init__(self, manager: _Connections, admit: Admit, **options: Any) -> None:
         super().__init__(manager, **options)
         self.is_waiting = True
+        self._admit = admit
+        self._admission: _Admission | None = None
+        self._has_plain_only = True
+        self._is_under_way = False
+        self._past_aiohttp_until = asyncio.get_running_loop().time() + _COME_AGAIN_FOR_S
         self._reads_head = True
         self._head_bytes = 0
         self._end = b""
@@ -278,8 +323,22 @@ class _Connection(web.RequestHandler):
         self._head_bytes = 0
         self._end = b""
 
+    def take_admission(self) -> _Admission | None:
+        """Return what was found out about the address of the request that is under way, once."""
+        admission, self._admission = self._admission, None
+        return admission
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; the next request may be answered past aiohttp."""
+        result = await super().finish_response(request, resp, start_time)
+        self._is_under_way = False
+        self._past_aiohttp_until = asyncio.get_running_loop().time() + _COME_AGAIN_FOR_S
+        return result
+
     def data_received(self, data: bytes) -> None:
-        if self._is_refused:
+        if self._is_refused or (data and self._is_answered_at_once(data)):
             return
         if self._reads_head:
             seen = self._end + data
@@ -309,6 +368,25 @@ class _Connection(web.RequestHandler):
         response.force_close()
         return response
 
+    def _is_answered_at_once(self, data: bytes) -> bool:
+        """Answer a request that is one too many; any other is left to aiohttp."""
+        is_idle = self._has_plain_only and not self._is_under_way and self.transport is not None
+        path = path_of_plain(data, MAX_HEAD_BYTES, MAX_HEADERS) if is_idle else None
+        self._is_under_way = True
+        if path is None or self.transport is None:
+            self._has_plain_only = False
+            return False
+        is_read = not self.transport.get_write_buffer_size()
+        if is_read and asyncio.get_running_loop().time() < self._past_aiohttp_until:
+            self._admission = self._admit(path)
+            refusal = None if self._admission is None else self._admission.refusal
+            if refusal is not None and refusal.status == 429:
+                self._admission = None
+                self._is_under_way = False
+                self.transport.write(_COME_AGAIN)
+                return True
+        return False
+
     def _refuse_head(self) -> None:
         self._is_refused = True
         if self.transport is not None:
@@ -324,9 +402,13 @@ class _Connections(web.Server):
     """All connections; beyond the limit a new one takes the place of the oldest that keeps us waiting."""
 
     def __init__(
-        self, answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], head_deadline_s: float
+        self,
+        answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        admit: Admit,
+        head_deadline_s: float,
     ) -> None:
         super().__init__(answer)
+        self._admit = admit
         self._options: dict[str, Any] = {
             "loop": asyncio.get_running_loop(),
             "access_log": None,
@@ -340,7 +422,7 @@ class _Connections(web.Server):
         }
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, **self._options)
+        return _Connection(self, self._admit, **self._options)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         dropped: web.RequestHandler | None = None

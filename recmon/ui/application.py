@@ -15,11 +15,11 @@ from typing import Any
 from PySide6.QtCore import QSocketNotifier
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
-from qasync import QEventLoop
 
 from recmon.errors import RecmonError
 from recmon.paths import APPLICATION, RESOURCES
 from recmon.ui.crash import CrashNet
+from recmon.ui.event_loop import WindowLoop
 from recmon.ui.main_window import MainWindow, load_workplace
 from recmon.ui.notifier import Notifier, sentence_for
 from recmon.ui.state import WindowState
@@ -70,7 +70,7 @@ def run(
     tasks = UiTasks(notifier, crashes.report)
     window = MainWindow(application, theme, state, tasks, notifier, crashes, title)
     crashes.install()
-    loop = QEventLoop(application)
+    loop = WindowLoop(application)
     crashes.watch_loop(loop)
     try:
         with loop:

@@ -28,13 +28,17 @@ def measure() -> Mapping[str, float]:
     calm, _ = _run(CALM_RATE, CALM_S)
     flood, window = _run(FLOOD_RATE, FLOOD_S)
     statuses = flood["statuses"]
+    unanswered = flood["sent"] - sum(n for status, n in statuses.items() if status != "unanswered")
     return {
         "hook_ms_p50": _quantile(calm["latencies_ms"], 0.5),
         "hook_ms_p99": _quantile(calm["latencies_ms"], 0.99),
         "hooks_taken_in_percent": 100 * calm["statuses"].get("200", 0) / sum(calm["statuses"].values()),
-        "hook_flood_answered_s": sum(statuses.values()) / flood["seconds"],
+        "hook_flood_answered_s": (flood["sent"] - unanswered) / flood["seconds"],
+        "hook_flood_unanswered": float(unanswered),
         "hook_flood_taken_in_s": statuses.get("200", 0) / flood["seconds"],
         "hook_flood_asked_again": float(statuses.get("429", 0)),
+        "hook_flood_asked_again_ms_p99": _quantile(flood["asked_again_ms"], 0.99),
+        "hook_flood_senders_cpu_percent": 100 * flood["cpu_s"] / flood["seconds"],
         "hook_flood_errors": float(sum(n for status, n in statuses.items() if status not in ("200", "429"))),
         "hook_flood_feed_ms_p99": window["p99_ms"],
         "hook_flood_stall_ms": window["stall_ms"],
@@ -44,6 +48,8 @@ def measure() -> Mapping[str, float]:
 
 def _quantile(values: list[float], share: float) -> float:
     ordered = sorted(values)
+    if not ordered:
+        return 0.0
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 

@@ -13,8 +13,8 @@ from opened_window import Opened, Use
 from PySide6.QtCore import QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-from qasync import QEventLoop
 
+from recmon.ui.event_loop import WindowLoop
 from recmon.ui.state import WindowState
 from recmon.ui.theme import Theme
 from recmon.ui.tokens import ThemeChoice
@@ -46,7 +46,9 @@ def run(qapp: QApplication) -> Callable[..., Any]:
             assert not left, f"tasks left behind: {left}"
             return result
 
-        loop = QEventLoop(qapp)
+        # As the program does: the window of an earlier test must not end the loop.
+        qapp.setQuitOnLastWindowClosed(False)
+        loop = WindowLoop(qapp)
         loop.set_debug(True)
         # A loaded machine has slow callbacks; they are measured elsewhere.
         loop.slow_callback_duration = 60.0

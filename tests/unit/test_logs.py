@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recmon import logs
@@ -123,6 +123,27 @@ def test_very_short_secret_does_not_blot_out_ordinary_text() -> None:
     remember_secret("1")
     remember_secret("")
     assert mask("11 calls") == "11 calls"
+
+
+# Letters that match those of a word in any case are among them.
+_WORDS = (
+    "st s\u017f \u017ft tokEn to\u212aen api_key ap\u0131key ap\u0130_secret api-salt password PASSWD "
+    "secret hook_secret Authorization author\u0130zation proxy-authorization set-cookie COO\u212aIE "
+    "auth-v1/ Ba\u017fic Basic Bearer digest"
+)
+_SIGNS = (
+    "= : %3D %3d \": ':' :// /hooks/ /HOOK\u017f/ https user:word@ @ < > </ & x CANARY-1234 / \u00e9 \" ' 1 ?"
+)
+_PIECES = st.sampled_from([*_WORDS.split(), *_SIGNS.split(), " ", "\n"])
+
+
+@settings(max_examples=1000)
+@given(st.lists(_PIECES, max_size=12).map("".join) | st.text())
+def test_the_first_look_lets_nothing_through_that_any_pattern_masks(text: str) -> None:
+    masked = text
+    for pattern in logs._PATTERNS:
+        masked = pattern.sub(logs._hide, masked)
+    assert mask(text) == masked
 
 
 @pytest.mark.parametrize(

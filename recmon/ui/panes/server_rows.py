@@ -243,7 +243,7 @@ def _last_event(status: ServerStatus, now: datetime) -> str:
     return f"last event {words.ago(status.last_event_at, now)}"
 
 
-REPAINT_MS = 100
+REPAINT_MS = 250
 """Changes of this time are painted together: with many servers a count changes hundreds of times a second."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hooking import PBX, SECRET, Clock, Hooked, JsonParser, request, utc_now
+from hooking import PBX, SECRET, SECRET_IN_PATH, Clock, Hooked, JsonParser, request, utc_now
 
 from recmon.domain.callbook import CallBook
 from recmon.domain.calls import CallKey, CallState, RecordingRef, RecordingStage
@@ -24,6 +24,7 @@ from recmon.store.database import Connection
 from recmon.store.journal import MessageKind
 
 Run = Callable[..., Any]
+PATH = f"/hooks/{PBX}/{SECRET_IN_PATH}"
 START = {"k": "start", "id": "c-1", "dir": "in", "from": "+15550100111", "to": "204"}
 END = {"k": "end", "id": "c-1"}
 RECORDED = {"k": "recording", "id": "c-1", "rec": "r-1", "place": "file:1.wav", "s": 73.0}
@@ -280,6 +281,42 @@ def test_a_flood_is_asked_to_come_again(run: Run, tmp_path: Path) -> None:
             assert answers == [200, 200, 200, 429, 429]
             await hooked.until(lambda: _counts(hooked).refused == 2)
             assert "too many" in _counts(hooked).refusal
+
+    run(scenario())
+
+
+def test_answers_of_a_flood_come_in_order_over_one_connection(run: Run, tmp_path: Path) -> None:
+    def posted(number: int) -> bytes:
+        body = json.dumps([{**START, "id": f"c-{number}"}])
+        return f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+    async def scenario() -> None:
+        async with Hooked(tmp_path, limits=HookLimits(rate_per_s=0.001, burst=2)) as hooked:
+            await hooked.until_live()
+            reader, writer = await asyncio.open_connection("127.0.0.1", hooked.port)
+
+            async def status() -> int:
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert b"\r\nServer: recmon\r\n" in head
+                assert (b"Retry-After: 1" in head) is (b" 429 " in head)
+                assert b"Content-Length: 0" in head
+                return int(head.split()[1])
+
+            for number, expected in enumerate([200, 200, 429, 429]):
+                writer.write(posted(number))
+                assert await status() == expected
+            # Before the answer to the one before has come, in pieces, and again one by one.
+            writer.write(posted(4) + posted(5) + posted(6)[:30])
+            assert [await status(), await status()] == [429, 429]
+            writer.write(posted(6)[30:])
+            assert await status() == 429
+            writer.write(posted(7))
+            assert await status() == 429
+            writer.write(posted(8).replace(b"/hooks/", b"/other/"))
+            assert await status() == 404
+            writer.close()
+            await hooked.until(lambda: _counts(hooked).refused == 6)
+            assert len(await hooked.calls()) == 2
 
     run(scenario())
 
