@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QFontMetrics, QPixmap, QRegion
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 from window_services import EAST, Clock, ended, key, started
@@ -200,3 +200,25 @@ def test_numbers_are_shortened_in_the_middle_and_names_at_the_end(shown: Shown) 
     assert number.startswith("+3")
     assert number.endswith("99")
     assert text.elided_name("Anna Kovacs-Nagy", metrics, width).startswith("Anna")
+
+
+def test_parts_that_are_painted_anew_look_as_when_all_is(shown: Shown) -> None:
+    shown.begin(*range(8))
+    shown.click(2)
+    viewport = shown.table.viewport()
+    whole = QPixmap(viewport.size())
+    viewport.render(whole)
+    before = whole.toImage()
+    # Two columns, as when running times change, and half of a row: each cell once, or its text gets bolder.
+    parts = QRegion(QRect(60, 0, 8, 120)) + QRect(400, 40, 100, 60) + QRect(70, 50, 30, 10)
+    viewport.render(whole, parts.boundingRect().topLeft(), parts)
+    assert whole.toImage() == before
+
+
+def test_the_selected_row_and_the_one_under_the_pointer_stand_out(shown: Shown, light: Theme) -> None:
+    shown.begin(*range(8))
+    shown.click(2)
+    QTest.mouseMove(shown.table.viewport(), QPoint(300, 5 * COMFORTABLE_PX + 3))
+    image = shown.table.viewport().grab().toImage()
+    rows = [image.pixelColor(300, row * COMFORTABLE_PX + 3) for row in (1, 2, 5)]
+    assert rows == [light.color("panel"), light.color("selection"), light.color("hover")]
