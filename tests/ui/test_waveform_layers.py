@@ -132,3 +132,19 @@ def test_pictures_are_used_again_for_a_frame_of_another_part(qapp: QApplication)
         layers.paint(painter, QRect(0, 0, 800, 96), 300)
         painter.end()
         assert image == painted(shown, 300)
+
+
+@pytest.mark.parametrize("content", [WaveformContent(), WaveformContent(peaks=PEAKS, speech=SPEECH)])
+def test_where_there_is_no_room_nothing_is_drawn(qapp: QApplication, content: WaveformContent) -> None:
+    for size in ((0, 40), (-20, 96), (300, 0)):
+        layers = WaveformLayers()
+        layers.bring_up(
+            Frame(size, 1.0, TimeScale(), content, (), LIGHT), lambda begin_s, end_s, columns: None
+        )
+        image = QImage(QSize(400, 100), QImage.Format.Format_RGB32)
+        image.fill(QColor(LIGHT.panel))
+        before = image.copy()
+        painter = QPainter(image)
+        layers.paint(painter, QRect(QPoint(0, 0), QSize(*size)), 10)
+        painter.end()
+        assert image == before

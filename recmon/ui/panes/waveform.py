@@ -8,7 +8,6 @@ from __future__ import annotations
 from PySide6.QtCore import QElapsedTimer, QEvent, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
-    QFontMetrics,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -25,7 +24,8 @@ from recmon.ui.panes.time_scale import ZOOM_STEP, TimeScale
 from recmon.ui.panes.waveform_content import EMPTY, WaveformContent
 from recmon.ui.panes.waveform_flags import Flag, flag_at, flags_of
 from recmon.ui.panes.waveform_layers import Frame, PeaksOf, WaveformLayers, lane_tokens
-from recmon.ui.theme import Theme, sized
+from recmon.ui.panes.waveform_names import MARGIN, MOST_PX, LaneNames
+from recmon.ui.theme import Theme
 
 SCRUB_INTERVAL_MS = 100
 """Between two seeks while the pointer is dragged."""
@@ -35,11 +35,7 @@ STEP_S = 5.0
 
 _SETTLE_MS = 700  # how long a chosen place is shown although the player still tells of the old one
 _NEAR_S = 0.75
-_LEAST_GUTTER, _MOST_GUTTER = 64, 156
-_MARGIN = 16
-_GAP = 12
 _PLAYHEAD = 2
-_NAME_PX = 12
 _SCROLLER_PX = 10
 _NOTCH = 120  # of a wheel, in the units of Qt
 _SCROLL_NOTCH = 0.15  # of the part seen
@@ -85,7 +81,8 @@ class WaveformView(QAbstractSlider):
         self._flags: tuple[Flag, ...] = ()
         self._scale = TimeScale()
         self._follows = True
-        self._gutter = _LEAST_GUTTER
+        self._names = LaneNames()
+        self._names.show(EMPTY.names, self.font())
         self._position_s = 0.0
         self._length_s: float | None = None
         self._arrived_s: float | None = None
@@ -126,9 +123,7 @@ class WaveformView(QAbstractSlider):
         if content.notes is not before.notes or content.markers is not before.markers:
             self._flags = flags_of(content)
         if content.names != before.names:
-            metrics = QFontMetrics(sized(self.font(), _NAME_PX))
-            widest = max(metrics.horizontalAdvance(words.one_line(name)) for name in content.names)
-            self._gutter = min(_MOST_GUTTER, max(_LEAST_GUTTER, widest + _MARGIN + _GAP + 1))
+            self._names.show(content.names, self.font())
         self._rescale()
         self.update()
 
@@ -180,9 +175,9 @@ class WaveformView(QAbstractSlider):
 
     def lanes(self) -> QRect:
         """Return the area of the waveform itself."""
-        gutter = self._gutter if len(lane_tokens(self._content.peaks)) == 2 else _LEAST_GUTTER
+        gutter = self._names.width(len(lane_tokens(self._content.peaks)))
         bottom = _SCROLLER_PX + 2 if self._scale.is_zoomed else 2
-        return self.rect().adjusted(gutter, 2, -_MARGIN, -bottom)
+        return self.rect().adjusted(gutter, 2, -MARGIN, -bottom)
 
     def select(self, chosen: Span | None) -> None:
         """Choose a range, or none."""
@@ -219,7 +214,7 @@ class WaveformView(QAbstractSlider):
         return QSize(600, 104)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(_MOST_GUTTER + 64, 96)
+        return QSize(MOST_PX + 64, 96)
 
     # Choosing a place or a range
 
@@ -450,7 +445,8 @@ class WaveformView(QAbstractSlider):
         x = self._scale.x_of(self.shown_s)
         is_past = self.shown_s > self._scale.last_s
         self._layers.paint(painter, area, area.right() + 1 if is_past else x)
-        self._paint_names(painter, area)
+        lanes = len(lane_tokens(self._content.peaks))
+        self._names.paint(painter, area, lanes, tokens.color("quiet"))
         if self._hover_x is not None and self._scrub_s is None:
             painter.fillRect(QRect(self._hover_x, area.top(), 1, area.height()), tokens.color("quiet"))
         if self.span_s and self._scale.sees(self.shown_s):
@@ -460,20 +456,3 @@ class WaveformView(QAbstractSlider):
             painter.setPen(QPen(tokens.color("accent"), 1.5))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(self.rect().adjusted(5, 1, -5, -2), 6, 6)
-
-    def _paint_names(self, painter: QPainter, area: QRect) -> None:
-        tokens = lane_tokens(self._content.peaks)
-        names = self._content.names if len(tokens) == 2 else ("both",)
-        font = sized(self.font(), _NAME_PX)
-        painter.setFont(font)
-        painter.setPen(self._theme.color("quiet"))
-        metrics = QFontMetrics(font)
-        height = area.height() // len(tokens)
-        for lane, name in enumerate(map(words.one_line, names)):
-            room = QRect(_MARGIN, area.top() + lane * height, area.left() - _MARGIN - _GAP, height)
-            shorten = words.elided_number if words.is_number(name) else words.elided_name
-            painter.drawText(
-                room,
-                int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter),
-                shorten(name, metrics, room.width()),
-            )

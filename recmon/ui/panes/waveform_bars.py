@@ -87,7 +87,9 @@ def bars(peaks: Waveform | None, scale: TimeScale, lanes: Lanes) -> Halves:
 
 
 def draw_bars(image: QImage, lanes: Lanes, halves: Halves, colors: list[QColor], bar_px: int) -> None:
-    """Draw the bars into an empty picture of premultiplied colours, each so wide and in its lane's colour."""
+    """Draw bars so wide, in their lanes' colours, into an empty picture of premultiplied ones."""
+    if image.isNull():
+        return
     for lane, (color, reached) in enumerate(zip(colors, halves, strict=True)):
         if reached is None:
             _draw_rest(image, lanes, lane, color, bar_px)
