@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from opened_window import Opened, Use, until
 from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtWidgets import QApplication, QDialog
@@ -14,6 +15,14 @@ from recmon.services.saving import SoundFormat
 from recmon.ui.dialogs.problems_dialog import ProblemsDialog
 from recmon.ui.dialogs.save_dialog import SaveDialog
 from recmon.ui.panes.obstacle_note import ObstacleNote
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder; the window keeps its state beside it."""
+    made = tmp_path / "saved"
+    made.mkdir()
+    return made
 
 
 async def chosen(opened: Opened, *rows: int) -> SaveDialog:
@@ -31,41 +40,39 @@ async def chosen(opened: Opened, *rows: int) -> SaveDialog:
     return next(d for d in opened.window.findChildren(SaveDialog) if d.isVisible())
 
 
-def test_a_selection_is_saved_under_the_names_that_were_shown(
-    opened: Opened, use: Use, tmp_path: Path
-) -> None:
+def test_a_selection_is_saved_under_the_names_that_were_shown(opened: Opened, use: Use, folder: Path) -> None:
     async def steps() -> None:
         dialog = await chosen(opened, 0, 1, 2, 3)
-        dialog.folder.setText(str(tmp_path))
+        dialog.folder.setText(str(folder))
         dialog.template.setText("{native_id}")
         dialog.form.setCurrentIndex(dialog.form.findData(SoundFormat.FLAC))
         assert dialog.preview_text.split("\n") == ["000001", "000002", "000003", "and 1 more"]
         dialog.save_button.click()
         saving = opened.services.saving
-        await until(lambda: len(list(tmp_path.iterdir())) == 4)
+        await until(lambda: len(list(folder.iterdir())) == 4)
         assert saving.saved[0][2].form is SoundFormat.FLAC
         await until(lambda: opened.workplace.saving.close_button.isVisible())
-        assert opened.workplace.saving.text == f"Saved in {tmp_path.name}: 4 of 4 recordings"
+        assert opened.workplace.saving.text == f"Saved in {folder.name}: 4 of 4 recordings"
         # Folder and names are remembered.
         again = await chosen(opened, 0)
-        assert (again.folder.text(), again.template.text()) == (str(tmp_path), "{native_id}")
+        assert (again.folder.text(), again.template.text()) == (str(folder), "{native_id}")
         again.reject()
 
     use(steps)
 
 
 def test_names_that_cannot_be_and_folders_that_are_not_there_are_told(
-    opened: Opened, use: Use, tmp_path: Path
+    opened: Opened, use: Use, folder: Path
 ) -> None:
     async def steps() -> None:
         dialog = await chosen(opened, 0)
-        dialog.folder.setText(str(tmp_path))
+        dialog.folder.setText(str(folder))
         assert dialog.save_button.isEnabled()
         dialog.template.setText("{start")
         assert dialog.hint_text == "These names cannot be: a curly bracket stands alone."
         assert not dialog.save_button.isEnabled()
         dialog.template.setText("{start}")
-        dialog.folder.setText(str(tmp_path / "nowhere"))
+        dialog.folder.setText(str(folder / "nowhere"))
         assert dialog.hint_text == "There is no such folder."
         assert not dialog.save_button.isEnabled()
         dialog.reject()
@@ -73,15 +80,15 @@ def test_names_that_cannot_be_and_folders_that_are_not_there_are_told(
     use(steps)
 
 
-def test_failures_are_counted_and_can_be_read(opened: Opened, use: Use, tmp_path: Path) -> None:
+def test_failures_are_counted_and_can_be_read(opened: Opened, use: Use, folder: Path) -> None:
     async def steps() -> None:
         opened.services.saving.failing = {past_call(2).key}
         dialog = await chosen(opened, 0, 1, 2)
-        dialog.folder.setText(str(tmp_path))
+        dialog.folder.setText(str(folder))
         dialog.save_button.click()
         strip = opened.workplace.saving
         await until(lambda: strip.close_button.isVisible() and "failed" in strip.text)
-        assert strip.text == f"Saved in {tmp_path.name}: 2 of 3 recordings, 1 failed"
+        assert strip.text == f"Saved in {folder.name}: 2 of 3 recordings, 1 failed"
         strip.why.click()
         reasons = next(d for d in opened.window.findChildren(ProblemsDialog) if d.isVisible())
         assert reasons.text == "east/000002: There is no recording to play: the server has no such file."
@@ -90,11 +97,11 @@ def test_failures_are_counted_and_can_be_read(opened: Opened, use: Use, tmp_path
     use(steps)
 
 
-def test_saving_can_be_cancelled_and_tells_what_is_there(opened: Opened, use: Use, tmp_path: Path) -> None:
+def test_saving_can_be_cancelled_and_tells_what_is_there(opened: Opened, use: Use, folder: Path) -> None:
     async def steps() -> None:
         opened.services.saving.may_end.clear()
         dialog = await chosen(opened, 0, 1)
-        dialog.folder.setText(str(tmp_path))
+        dialog.folder.setText(str(folder))
         dialog.save_button.click()
         strip = opened.workplace.saving
         await until(lambda: "2 of 2" in strip.text)

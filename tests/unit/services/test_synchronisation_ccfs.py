@@ -140,7 +140,7 @@ async def until(seen: Seen[SyncStatus], state: SyncState) -> SyncStatus:
 
 def test_days_are_brought_one_after_the_other_and_only_once(run: Run, tmp_path: Path) -> None:
     async def scene() -> None:
-        site = Site(tmp_path, bill_after_s=0.5)
+        site = Site(tmp_path, bill_after_s=1.8)
         async with site.simulator:
             async with site.bringing() as (history, seen):
                 status = await until(seen, SyncState.CURRENT)

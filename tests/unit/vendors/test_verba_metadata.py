@@ -132,4 +132,4 @@ def test_adapters_tell_whether_they_read_archives() -> None:
     reader = ADAPTERS["verba"].archive_reader()
     assert reader is not None
     assert reader((SAMPLES / "record_finished.xml").read_bytes(), UTC)
-    assert ADAPTERS["huawei_ccfs"].archive_reader() is None
+    assert ADAPTERS["aculab"].archive_reader() is None
