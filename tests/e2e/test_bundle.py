@@ -85,7 +85,7 @@ def test_bundle_is_not_larger_than_it_was(bundle: Path) -> None:
 def test_bundle_runs_the_demo_with_its_own_simulated_servers(
     program: tuple[str, ...], tmp_path: Path
 ) -> None:
-    done = recmon("demo", "--headless", "--json", "--for", 3, program=program, env=alone(tmp_path), cwd="/")
+    done = recmon("demo", "--headless", "--json", "--for", 8, program=program, env=alone(tmp_path), cwd="/")
     assert (done.returncode, done.stderr) == (0, "")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     live = {line["server"] for line in lines if line.get("state") == "live"}
