@@ -240,6 +240,7 @@ def test_loop_set_behind_what_was_decoded_counts_at_once(run: Run, tmp_path: Pat
             await listener.until_ahead(3 * RATE)
             listener.service.set_loop(0.5, 2.0)
             await listener.until_planned(0.5)
+            await listener.until_ahead(2 * RATE)
             await listener.pull(2 * RATE)
             # From 1 to 2 s, and from 0.5 to 1.5 s once more.
             await listener.until(lambda status: abs(status.position_s - 1.5) < 0.01)
