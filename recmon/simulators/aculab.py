@@ -22,9 +22,9 @@ from typing import Any, Literal
 from aiohttp import web
 
 from recmon.simulators.certificates import Certificate
+from recmon.simulators.http_serving import serve
 
 REQUESTS_KEPT = 1000
-_STOP_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +109,7 @@ class AculabWebSimulator:
     async def __aenter__(self) -> AculabWebSimulator:
         app = web.Application()
         app.router.add_route("*", "/{service:.*}", self._handle)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_STOP_S)
-        await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, self._host, self._port, ssl_context=self._certificate.server_context()
-        )
-        await site.start()
+        self._runner = await serve(app, self._host, self._port, self._certificate.server_context())
         self._port = self._runner.addresses[0][1]
         return self
 

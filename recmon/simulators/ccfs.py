@@ -28,11 +28,11 @@ from recmon.simulators.ccfs_operations import Operations
 from recmon.simulators.ccfs_sending import FileSender
 from recmon.simulators.ccfs_storage import ObjectStorage
 from recmon.simulators.certificates import Certificate
+from recmon.simulators.http_serving import serve
 
 __all__ = ["BodyFault", "CcfsFaults", "CcfsSimulator"]
 
 REQUESTS_KEPT = 1000
-_STOP_S = 0.2
 
 
 class CcfsSimulator:
@@ -86,16 +86,9 @@ class CcfsSimulator:
         application = web.Application(client_max_size=1 << 20)
         application.router.add_route("*", "/{path:.*}", self._answer)
         # a handler that waits for nothing but its client ends with it
-        runner = web.AppRunner(
-            application, access_log=None, handler_cancellation=True, shutdown_timeout=_STOP_S
+        runner = await serve(
+            application, self._host, self._port, self._certificate.server_context(), ends_with_client=True
         )
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, self._host, self._port, ssl_context=self._certificate.server_context())
-            await site.start()
-        except BaseException:
-            await runner.cleanup()
-            raise
         self._port = runner.addresses[0][1]
         self._runner = runner
         return self

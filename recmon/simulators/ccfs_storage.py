@@ -10,8 +10,7 @@ from types import TracebackType
 from aiohttp import web
 
 from recmon.simulators.certificates import Certificate
-
-_STOP_S = 0.2
+from recmon.simulators.http_serving import serve
 
 
 class ObjectStorage:
@@ -51,14 +50,7 @@ class ObjectStorage:
     async def __aenter__(self) -> ObjectStorage:
         application = web.Application()
         application.router.add_get("/recordings/{key}", self._answer)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_STOP_S)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, self._host, self._port, ssl_context=self._certificate.server_context())
-            await site.start()
-        except BaseException:
-            await runner.cleanup()
-            raise
+        runner = await serve(application, self._host, self._port, self._certificate.server_context())
         self._port = runner.addresses[0][1]
         self._runner = runner
         return self

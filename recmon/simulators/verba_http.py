@@ -25,6 +25,7 @@ from aiohttp import web
 from recmon.paths import RESOURCES
 from recmon.simulators import verba_http_documents as documents
 from recmon.simulators.certificates import Certificate
+from recmon.simulators.http_serving import serve
 from recmon.simulators.verba_http_calls import CallTable, Query, Record, Refused, is_ongoing
 
 REQUESTS_KEPT = 1000
@@ -32,7 +33,6 @@ LIVE_BYTES_S = 2000
 """Of live.mp3, whose bit rate is constant."""
 
 LIVE_PIECE_S = 0.25
-_STOP_S = 0.2
 _WAV_CODECS = {"pcm16": "pcm", "alaw": "alaw", "ulaw": "ulaw"}
 """Formats that this server can make, of those that the documentation names."""
 
@@ -158,16 +158,8 @@ class VerbaHttpSimulator:
         application = web.Application(client_max_size=1 << 20)
         application.router.add_route("*", "/verba/api", self._answer)
         # a listener that has gone must not be played to
-        runner = web.AppRunner(
-            application, access_log=None, handler_cancellation=True, shutdown_timeout=_STOP_S
-        )
-        await runner.setup()
         context = None if self._certificate is None else self._certificate.server_context()
-        try:
-            await web.TCPSite(runner, self._host, self._port, ssl_context=context).start()
-        except BaseException:
-            await runner.cleanup()
-            raise
+        runner = await serve(application, self._host, self._port, context, ends_with_client=True)
         self._port = runner.addresses[0][1]
         self._runner = runner
         return self
