@@ -6,24 +6,16 @@ Knows no vendor: what to ask and what an answer means is the conversation's busi
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from recmon.errors import (
-    ConnectFailed,
-    DownloadInterrupted,
-    MalformedMessage,
-    MessageTooLong,
-    RecordingDamaged,
-)
-from recmon.logs import printable
+from recmon.errors import ConnectFailed
+from recmon.net.answers import CHUNK_SIZE, Answer, HttpLimits, translated
+from recmon.net.delivery import BodyStart, Delivery, DownloadSink
 from recmon.net.foreign import TransferLimit, checked_origin, checking_resolver
 from recmon.net.names import Lookup, system_lookup
-from recmon.net.tls import client_context, tls_failure
+from recmon.net.tls import client_context
 from recmon.protocol.http import HttpFlow, HttpRequest, HttpResponse, ReadMore, range_validator
 from recmon.settings.model import TlsOptions
 from recmon.vendors.base import MediaHead
@@ -36,63 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CHUNK_SIZE = 256 * 1024
-"""Most bytes of a body handed on at a time; fewer as soon as there are any."""
-
 LONG_ANSWER = 8 * 1024
 """What a conversation makes of a longer answer takes milliseconds: it does so in a worker thread."""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """Deadlines and caps of one client.
-
-    Attributes:
-        connect_s: for name, connection and TLS handshake together.
-        first_byte_s: from the request to the head of the answer.
-        no_progress_s: a body that brings fewer than `progress_size` bytes in this time has stalled.
-        progress_size: bytes that count as progress.
-        body_size: most bytes of a body that is not streamed, or of the beginning of a streamed one.
-        keep_open_s: how long an idle connection is kept for the next request.
-    """
-
-    connect_s: float = 5.0
-    first_byte_s: float = 30.0
-    no_progress_s: float = 30.0
-    progress_size: int = 16 * 1024
-    body_size: int = 1 << 20
-    keep_open_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class BodyStart:
-    """What is known of a streamed body when it begins.
-
-    Attributes:
-        extension: for the file's name, with the dot.
-        expected: bytes of the whole file that the server announced, or None.
-        ends_by_close: only the end of the connection marks the body's end, so a cut does not show.
-        offset: which byte of the file the body begins with.
-        validator: by what the rest can be asked for if the body breaks off; None: not at all.
-        siblings: see `MediaHead`.
-    """
-
-    extension: str
-    expected: int | None
-    ends_by_close: bool
-    offset: int = 0
-    validator: str | None = None
-    siblings: tuple[str, ...] = ()
-
-
-class DownloadSink(Protocol):
-    """Takes a streamed body. What it raises ends the transfer and goes to the caller of `download`."""
-
-    async def begin(self, start: BodyStart) -> None:
-        """Called once, when the conversation found the body to be media."""
-
-    async def write(self, data: bytes) -> None:
-        """Called for each piece, in order and one at a time, while the next one is waited for."""
 
 
 class HttpClient:
@@ -159,7 +96,6 @@ class HttpClient:
         head, answer = await self._converse(flow)
         if answer is None:
             raise ValueError("a download must end with a streamed request")
-        writing: asyncio.Future[None] | None = None
         try:
             expected = None if answer.expected is None else head.offset + answer.expected
             validator = range_validator(answer.headers)
@@ -167,22 +103,13 @@ class HttpClient:
                 head.extension, expected, answer.ends_by_close, head.offset, validator, head.siblings
             )
             await sink.begin(start)
-            data = answer.head or await answer.next_chunk()
-            while data:
-                if writing is not None:
-                    await writing
-                # One piece is taken in while the next one comes.
-                writing = asyncio.ensure_future(sink.write(data))
-                data = await answer.next_chunk()
-            if writing is not None:
-                await writing
+            async with Delivery(sink) as delivery:
+                data = answer.head or await answer.next_chunk()
+                while data:
+                    await delivery.put(data)
+                    data = await answer.next_chunk()
         finally:
             answer.close()
-            if writing is not None and not writing.done():
-                # What came before a cut counts; of something cancelled nobody wants the rest.
-                await asyncio.wait({writing})
-            if writing is not None and not writing.cancelled():
-                writing.exception()
 
     async def warm(self) -> None:
         """Open a connection, TLS included, and keep it for the next request; sends no request.
@@ -207,7 +134,7 @@ class HttpClient:
         connector = session.connector
         if connector is None:
             raise ConnectFailed(self._server, "the client is closed")
-        async with _translated(self._server, self._limits):
+        async with translated(self._server, self._limits):
             connection = await connector.connect(request, [], session.timeout)
             connection.release()
 
@@ -243,9 +170,9 @@ class HttpClient:
         # As is: a signature covers the target, so not one escape may change.
         return yarl.URL((origin or self._base_url) + target, encoded=True)
 
-    async def _converse(self, flow: HttpFlow[T]) -> tuple[T, _Answer | None]:
+    async def _converse(self, flow: HttpFlow[T]) -> tuple[T, Answer | None]:
         """Run a conversation; the answer to its last request comes along if that was streamed."""
-        answer: _Answer | None = None
+        answer: Answer | None = None
         try:
             step = _advance(flow, None)
             while not isinstance(step, _Finished):
@@ -273,7 +200,7 @@ class HttpClient:
             flow.close()
         return step.result, answer
 
-    async def _ask(self, request: HttpRequest) -> _Answer:
+    async def _ask(self, request: HttpRequest) -> Answer:
         origin = ""
         if request.origin:
             origin = str(checked_origin(request, self._links))
@@ -281,7 +208,7 @@ class HttpClient:
         import aiohttp  # see `warm`
 
         limits = self._limits
-        async with _translated(self._server, limits):
+        async with translated(self._server, limits):
             while True:
                 trace: dict[str, bool] = {}
                 try:
@@ -303,7 +230,7 @@ class HttpClient:
                         raise
             try:
                 cap = TransferLimit(self._links, response.content_length) if origin else None
-                return _Answer(self._server, response, limits, cap)
+                return Answer(self._server, response, limits, cap)
             except BaseException:
                 response.close()
                 raise
@@ -376,127 +303,3 @@ def _new_session(
         read_bufsize=CHUNK_SIZE,
         trace_configs=[tracing],
     )
-
-
-class _Answer:
-    """An answer whose head has arrived, and as much of its body as was asked for."""
-
-    def __init__(
-        self,
-        server: str,
-        response: aiohttp.ClientResponse,
-        limits: HttpLimits,
-        cap: TransferLimit | None,
-    ) -> None:
-        self._server = server
-        self._response = response
-        self._limits = limits
-        self._cap = cap
-        self._waited_s = 0.0
-        self._progress = 0
-        self.head = b""
-        self.expected = response.content_length
-        headers = _headers(response)
-        _check_framing(response)
-        if response.ok and headers.get("content-encoding", "identity").lower() != "identity":
-            packed = printable(headers["content-encoding"], 40)
-            raise RecordingDamaged(f"the server packed its answer ({packed}), which was not asked for")
-        self.headers = headers
-        self.ends_by_close = self.expected is None and "chunked" not in headers.get("transfer-encoding", "")
-
-    async def read(self, size: int) -> HttpResponse:
-        """Wait until the beginning of the body has `size` bytes, or is the whole body."""
-        if size > self._limits.body_size:
-            raise ValueError(f"a conversation may look at {self._limits.body_size} bytes, not {size}")
-        while len(self.head) < size and (data := await self.next_chunk()):
-            self.head += data
-        return HttpResponse(
-            self._response.status, self.headers, self.head, is_complete=self._response.content.at_eof()
-        )
-
-    async def read_all(self) -> HttpResponse:
-        """Wait for the whole body, within the cap."""
-        parts = bytearray()
-        while data := await self.next_chunk():
-            parts += data
-            if len(parts) > self._limits.body_size:
-                raise MessageTooLong(f"an answer of more than {self._limits.body_size} bytes")
-        return HttpResponse(self._response.status, self.headers, bytes(parts))
-
-    async def next_chunk(self) -> bytes:
-        """Return what has arrived of the body, at least a byte; nothing at its end."""
-        loop = asyncio.get_running_loop()
-        limits = self._limits
-        async with _translated(self._server, limits):
-            begun = loop.time()
-            try:
-                async with asyncio.timeout(limits.no_progress_s - self._waited_s):
-                    data = await self._response.content.read(CHUNK_SIZE)
-            except TimeoutError as error:
-                seen = f"only {self._progress} bytes" if self._progress else "no data"
-                raise DownloadInterrupted(f"{seen} for {limits.no_progress_s:g} s") from error
-        # Time that the receiver takes does not count: only the server can stall.
-        self._waited_s += loop.time() - begun
-        if self._cap is not None:
-            self._cap.count(len(data))
-        self._progress += len(data)
-        if self._progress >= limits.progress_size:
-            self._waited_s, self._progress = 0.0, 0
-        return data
-
-    def close(self) -> None:
-        """Give the connection back if the body was read to its end, else drop it."""
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
-
-
-def _headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in response.headers.items():
-        headers.setdefault(name.lower(), value)
-    return headers
-
-
-def _check_framing(response: aiohttp.ClientResponse) -> None:
-    """Refuse an answer whose end can be understood in two ways (RFC 9112, section 6.3)."""
-    lengths = response.headers.getall("Content-Length", [])
-    if len(lengths) > 1:
-        raise MalformedMessage("the answer announces its length twice", excerpt=printable(", ".join(lengths)))
-    if lengths and "Transfer-Encoding" in response.headers:
-        raise MalformedMessage("the answer announces its length in two ways", excerpt=printable(lengths[0]))
-
-
-@asynccontextmanager
-async def _translated(server: str, limits: HttpLimits) -> AsyncIterator[None]:
-    """Turn what aiohttp raises into our errors."""
-    import aiohttp  # see `HttpClient.warm`
-
-    try:
-        yield
-    except aiohttp.ClientConnectorCertificateError as error:
-        failure = error.certificate_error
-        if isinstance(failure, ssl.SSLError):
-            raise tls_failure(server, failure) from error
-        raise ConnectFailed(server, str(failure)) from error
-    except aiohttp.ClientConnectorSSLError as error:
-        raise tls_failure(server, error.os_error) from error
-    except aiohttp.ClientConnectorDNSError as error:
-        raise ConnectFailed(server, f"the name {error.host} is not known") from error
-    except aiohttp.ClientConnectorError as error:
-        place, reason = f"{error.host}:{error.port}", error.os_error
-        if isinstance(reason, ConnectionRefusedError):
-            raise ConnectFailed(server, f"nothing listens on {place} (connection refused)") from error
-        words = os.strerror(reason.errno) if reason.errno else str(reason)
-        raise ConnectFailed(server, f"no connection to {place} ({words})") from error
-    except aiohttp.ConnectionTimeoutError as error:
-        raise ConnectFailed(server, f"no connection within {limits.connect_s:g} s") from error
-    except aiohttp.ClientResponseError as error:
-        raise MalformedMessage("the answer is not valid HTTP", excerpt=printable(error.message)) from error
-    except aiohttp.ClientPayloadError as error:
-        raise DownloadInterrupted("the transfer broke off before its end") from error
-    except (aiohttp.ClientError, ConnectionError) as error:
-        raise DownloadInterrupted("the server closed the connection") from error
-    except TimeoutError as error:
-        raise DownloadInterrupted(f"no answer for {limits.first_byte_s:g} s") from error

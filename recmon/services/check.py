@@ -19,7 +19,8 @@ from recmon.errors import (
     RecordingError,
     SettingsError,
 )
-from recmon.net.http import HttpClient, HttpLimits
+from recmon.net.answers import HttpLimits
+from recmon.net.http import HttpClient
 from recmon.net.names import Lookup, system_lookup
 from recmon.net.probe import Probe, ProbeLimits
 from recmon.settings.model import ListenerSettings, Secret, ServerSettings, Settings, TlsOptions

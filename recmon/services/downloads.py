@@ -32,7 +32,7 @@ from recmon.errors import (
     RecordingMissing,
     StoreError,
 )
-from recmon.net.http import HttpLimits
+from recmon.net.answers import HttpLimits
 from recmon.publisher import Publisher
 from recmon.services.cache import RecordingCache, copy_whole
 from recmon.services.parts import PartFile

@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,9 @@ from types import TracebackType
 from recmon.audio.stream import FileOpener, GrowingFile, open_plain
 from recmon.domain.calls import Call, RecordingRef, ServerId
 from recmon.errors import DownloadInterrupted, RecmonError, RecordingError, RecordingMissing
-from recmon.net.http import BodyStart, HttpClient, HttpLimits
+from recmon.net.answers import HttpLimits
+from recmon.net.delivery import BodyStart
+from recmon.net.http import HttpClient
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
 from recmon.vendors.base import ListeningFlows, Now, RecordingFlows
 
@@ -185,10 +187,10 @@ class _LiveSink:
         file.close()
         self._delete()
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, pieces: Sequence[bytes]) -> None:
         if self._file is None:
             raise ValueError("begin first")
-        await asyncio.to_thread(self._file.write, data)
+        await asyncio.to_thread(self._file.write, b"".join(pieces))
         if not self._opened.done():
             self._opened.set_result(self._file)
 

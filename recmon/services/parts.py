@@ -18,14 +18,14 @@ from pathlib import Path
 from recmon.audio.stream import FileOpener, GrowingFile
 from recmon.domain.media import WAV_HEAD_LIMIT, check_arrival
 from recmon.errors import DownloadInterrupted, RecmonError, RecordingDamaged, StoreError
-from recmon.net.http import BodyStart
+from recmon.net.delivery import BodyStart
 from recmon.vendors.base import ResumePoint
 
 RESERVED_BYTES = 500 * 1000 * 1000
 """A download leaves at least this much of the disk free."""
 
-SPACE_CHECK_BYTES = 16 * 1024 * 1024
-"""The free space is looked at again each time this much has arrived."""
+STEP_BYTES = 16 * 1024 * 1024
+"""Each time this much has arrived the disk begins to take it, and the free space is looked at again."""
 
 PART = ".part"
 """How the name of a file that is not whole ends."""
@@ -238,7 +238,8 @@ class PartFile:
         except StoreError as error:
             raise self._disk_error(error) from error
         self._hash.update(data)
-        if file.received - self._checked_at >= SPACE_CHECK_BYTES:
+        if file.received - self._checked_at >= STEP_BYTES:
+            _begin_sync(file.path, self._checked_at, file.received)
             self._checked_at = file.received
             self._check_space(0)
 
@@ -303,6 +304,19 @@ def sync_folder(folder: Path) -> None:
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _begin_sync(path: Path, start: int, end: int) -> None:
+    """Have the disk begin to take a part of a file, so that little is left to wait for at its end."""
+    if not hasattr(os, "posix_fadvise"):
+        return  # nothing like it elsewhere: all of it is waited for at the end
+    # On Linux this starts the writing of pages that are not on the disk, and waits for none of them.
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.posix_fadvise(descriptor, start, end - start, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
 
 
 def _megabytes(size: int) -> str:

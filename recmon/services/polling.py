@@ -20,7 +20,8 @@ from recmon.domain.events import (
     Subscribed,
 )
 from recmon.errors import AuthenticationFailed, RecmonError
-from recmon.net.http import HttpClient, HttpLimits
+from recmon.net.answers import HttpLimits
+from recmon.net.http import HttpClient
 from recmon.vendors.base import Now
 from recmon.vendors.polls import PollFlows, PollSource
 

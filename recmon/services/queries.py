@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from recmon.domain.calls import ServerId
 from recmon.errors import AuthenticationFailed, RecordingMissing
-from recmon.net.http import HttpClient, HttpLimits
+from recmon.net.answers import HttpLimits
+from recmon.net.http import HttpClient
 from recmon.protocol.http import HttpFlow
 from recmon.services.statuses import LOCKED_OUT_S, LOCKED_OUT_STATUS
 from recmon.vendors.base import HistoryFlows

@@ -11,7 +11,8 @@ from datetime import datetime
 from recmon.domain.calls import ServerId
 from recmon.domain.retrying import LOCKED_OUT
 from recmon.errors import AuthenticationFailed
-from recmon.net.http import HttpClient, HttpLimits
+from recmon.net.answers import HttpLimits
+from recmon.net.http import HttpClient
 from recmon.vendors.base import LinkedFlows, Now, RecordingFlows
 
 

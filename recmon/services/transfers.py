@@ -19,7 +19,7 @@ from recmon.errors import (
     ProtocolError,
     RecordingError,
 )
-from recmon.net.http import BodyStart
+from recmon.net.delivery import BodyStart
 from recmon.services.parts import PartFile
 from recmon.services.sites import Site
 from recmon.vendors.base import Now, ResumableFlows
@@ -120,6 +120,12 @@ class Transfer:
         """Take in what is known of a body."""
         await asyncio.to_thread(self._part.begin, start)
 
-    async def write(self, data: bytes) -> None:
-        """Take in a piece of it."""
-        self._arrived(await asyncio.to_thread(self._part.append, data))
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """Take in what came of it."""
+        self._arrived(await asyncio.to_thread(self._append, pieces))
+
+    def _append(self, pieces: Sequence[bytes]) -> GrowingFile:
+        # One by one: joining them would cost as much as writing them.
+        for piece in pieces:
+            file = self._part.append(piece)
+        return file

@@ -18,7 +18,7 @@ from recmon.audio.stream import GrowingFile, GrowingView
 from recmon.domain.media import SNIFF_SIZE, WHITE_SPACE_LIMIT, MediaKind, sniff
 from recmon.errors import RecordingDamaged, RecordingError, UnsupportedAudio
 from recmon.logs import printable
-from recmon.net.http import BodyStart
+from recmon.net.delivery import BodyStart
 from recmon.services.parts import PartFile
 
 MEMBERS = 100

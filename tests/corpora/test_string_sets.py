@@ -20,7 +20,7 @@ from recmon.domain.lines import call_object, json_line, read_call_lines, spreads
 from recmon.domain.query import parse_query
 from recmon.errors import QueryError, RecmonError, RecordingMissing
 from recmon.logs import printable
-from recmon.net.http import BodyStart
+from recmon.net.delivery import BodyStart
 from recmon.settings.model import Secret, SecretRef
 from recmon.simulators.verba_documents import Form, notification
 from recmon.store.calls import CallStore

@@ -33,7 +33,7 @@ from measuring import resident_bytes
 from recmon.domain.calls import RecordingRef
 from recmon.domain.stored_recordings import Stage
 from recmon.errors import DownloadInterrupted, RecmonError, StoreError
-from recmon.net.http import HttpLimits
+from recmon.net.answers import HttpLimits
 from recmon.services.queue import Wish
 from recmon.settings.model import Secret, SecretRef, TlsOptions
 from recmon.simulators.ccfs import CcfsSimulator

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from recmon.errors import ConnectFailed, LinkRefused
-from recmon.net.http import BodyStart, HttpClient, HttpLimits
+from recmon.net.answers import HttpLimits
+from recmon.net.delivery import BodyStart
+from recmon.net.http import HttpClient
 from recmon.protocol.http import HttpFlow, HttpRequest, HttpResponse
 from recmon.settings.model import TlsOptions
 from recmon.vendors.base import MediaHead
@@ -63,8 +65,8 @@ class Counted:
     async def begin(self, start: BodyStart) -> None:
         return None
 
-    async def write(self, data: bytes) -> None:
-        self.size += len(data)
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        self.size += sum(map(len, pieces))
 
 
 async def hello(exchange: Any) -> None:

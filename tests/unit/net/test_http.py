@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -17,7 +17,9 @@ from recmon.errors import (
     RecmonError,
     RecordingDamaged,
 )
-from recmon.net.http import BodyStart, HttpClient, HttpLimits
+from recmon.net.answers import HttpLimits
+from recmon.net.delivery import BodyStart
+from recmon.net.http import HttpClient
 from recmon.protocol.http import HttpFlow, HttpRequest, HttpResponse, ReadMore
 from recmon.settings.model import TlsOptions
 from recmon.vendors.base import MediaHead
@@ -51,8 +53,8 @@ class Collected:
     async def begin(self, start: BodyStart) -> None:
         self.start = start
 
-    async def write(self, data: bytes) -> None:
-        self.pieces.append(data)
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        self.pieces.extend(pieces)
         self.first_piece.set()
 
     @property
@@ -316,8 +318,8 @@ def test_a_stalled_body_is_given_up(talk):
 
 def test_a_trickle_is_not_progress(talk):
     class Counted(Collected):
-        async def write(self, data: bytes) -> None:
-            await super().write(data)
+        async def write(self, pieces: Sequence[bytes]) -> None:
+            await super().write(pieces)
             await self.server.requests[0].send(b"x")
 
     async def answer(exchange):
@@ -427,7 +429,7 @@ def test_a_conversation_is_closed_when_the_connection_fails(run):
 
 def test_a_sinks_error_ends_the_transfer(talk):
     class Full(Collected):
-        async def write(self, data: bytes) -> None:
+        async def write(self, pieces: Sequence[bytes]) -> None:
             raise RecordingDamaged("no room")
 
     async def answer(exchange):

@@ -17,7 +17,7 @@ from recmon.domain.calls import RecordingRef, ServerId
 from recmon.domain.obstacles import ObstacleKind, obstacle_to
 from recmon.domain.stored_recordings import Stage
 from recmon.errors import DownloadInterrupted, RecordingAltered, RecordingDamaged, SecretMissing
-from recmon.net.http import BodyStart
+from recmon.net.delivery import BodyStart
 from recmon.services.cache import RecordingCache
 from recmon.services.cache_keeping import CacheKeeper, Removed
 from recmon.settings.model import CacheSettings

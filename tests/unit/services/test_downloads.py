@@ -33,7 +33,7 @@ from recmon.errors import (
     RecordingError,
     StoreError,
 )
-from recmon.net.http import HttpLimits
+from recmon.net.answers import HttpLimits
 from recmon.protocol.http import HttpFlow, HttpRequest, ReadMore
 from recmon.services.downloads import DownloadService, DownloadState, DownloadStatus
 from recmon.settings.model import TlsOptions

@@ -21,7 +21,7 @@ from recmon.errors import (
     RecordingDamaged,
     RecordingMissing,
 )
-from recmon.net.http import HttpLimits
+from recmon.net.answers import HttpLimits
 from recmon.services.downloads import DownloadService
 from recmon.settings.model import Secret, SecretRef
 from recmon.simulators.ccfs import BodyFault, CcfsFaults, CcfsSimulator

@@ -19,7 +19,7 @@ from line_server import Seen
 
 from recmon.domain.calls import Call, CallKey, CallState, ServerId
 from recmon.errors import AuthenticationFailed, DownloadInterrupted, RecordingMissing
-from recmon.net.http import BodyStart
+from recmon.net.delivery import BodyStart
 from recmon.services.listening import ListeningService, _LiveSink, live_sound
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
 from recmon.settings.model import Secret, SecretRef

@@ -26,7 +26,7 @@ from recmon.errors import (
     SecretMissing,
     UnexpectedMessage,
 )
-from recmon.net.http import HttpLimits
+from recmon.net.answers import HttpLimits
 from recmon.services.history import HistoryService
 from recmon.services.queries import HistoryQueries
 from recmon.services.statuses import Gap

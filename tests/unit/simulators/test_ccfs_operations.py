@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,8 @@ from recmon.errors import (
     RecordingForbidden,
     RecordingMissing,
 )
-from recmon.net.http import BodyStart, HttpClient
+from recmon.net.delivery import BodyStart
+from recmon.net.http import HttpClient
 from recmon.settings.model import Secret, SecretRef
 from recmon.simulators.ccfs import CcfsFaults, CcfsSimulator
 from recmon.simulators.ccfs_calls import SiteCall
@@ -52,8 +53,8 @@ class Body:
     async def begin(self, start: BodyStart) -> None:
         self.extension = start.extension
 
-    async def write(self, data: bytes) -> None:
-        self.data += data
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        self.data += b"".join(pieces)
 
 
 class Archive:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import io
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +32,8 @@ from recmon.errors import (
     RequestRefused,
     TlsFailed,
 )
-from recmon.net.http import BodyStart, HttpClient
+from recmon.net.delivery import BodyStart
+from recmon.net.http import HttpClient
 from recmon.services.downloads import DownloadService
 from recmon.settings.model import Secret, SecretRef
 from recmon.simulators.certificates import Certificate
@@ -160,8 +161,8 @@ class Sink:
     async def begin(self, start: BodyStart) -> None:
         self.extension = start.extension
 
-    async def write(self, data: bytes) -> None:
-        self.data += data
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        self.data += b"".join(pieces)
         if self._limit is not None and len(self.data) >= self._limit:
             raise EnoughError
 
@@ -463,8 +464,8 @@ def test_listening_ends_with_the_call(run):
     calls = [cdr_fields(GOING_ON, ended=False)]
 
     class Ending(Sink):
-        async def write(self, data: bytes) -> None:
-            await super().write(data)
+        async def write(self, pieces: Sequence[bytes]) -> None:
+            await super().write(pieces)
             calls[:] = [cdr_fields(GOING_ON, ended=True)]
 
     async def main() -> None:
