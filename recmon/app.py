@@ -7,7 +7,7 @@ import gc
 import getpass
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from recmon.audio.output import SoundDeviceOutput
 from recmon.domain.callbook import CallBook, CallBookChange
 from recmon.domain.calls import ServerId
-from recmon.errors import RecordingMissing, SecretMissing
+from recmon.errors import RecmonError, RecordingMissing, SecretMissing
 from recmon.paths import DataDir
 from recmon.services.archives import Archives
 from recmon.services.cache import RecordingCache
@@ -49,6 +49,7 @@ from recmon.services.reconciling import ongoing_lister
 from recmon.services.recordings import StoredRecordings
 from recmon.services.saving import SavingService
 from recmon.services.server_watch import WatchedServer
+from recmon.services.settings_watch import SettingsWatch
 from recmon.services.silent_calls import CallLimits, SettlingService, SilentCalls
 from recmon.services.synchronisation import HistorySync
 from recmon.services.transcript_files import TranscriptFiles
@@ -98,6 +99,7 @@ class Services:
     members: MemberService
     settling: SettlingService
     places: RecordingPlaces
+    settings_watch: SettingsWatch
 
 
 def utc_now() -> datetime:
@@ -192,7 +194,7 @@ async def open_services(
         monitor = Monitor(watched, book, now=now, random=random.Random())
         transcripts = TranscriptService(database, now)
         hooks = HookService(
-            [_hooked(server) for server in servers if _calls_us(server)],
+            _hooked_servers(servers),
             settings.listener,
             monitor,
             book,
@@ -225,6 +227,14 @@ async def open_services(
         await stack.enter_async_context(SilentCalls(limits, book, (monitor.heard, hooks.intake.heard), now))
         await stack.enter_async_context(monitor)
         await stack.enter_async_context(hooks)
+
+        async def follow(changed: Settings) -> Sequence[RecmonError]:
+            for server in changed.servers:
+                if server.recording is not None:
+                    details.use_recording(server.name, server.recording)
+            return await hooks.follow(_hooked_servers(changed.servers), changed.listener)
+
+        settings_watch = await stack.enter_async_context(SettingsWatch(settings, read_settings, follow))
         await stack.enter_async_context(sync)
         fetching = await stack.enter_async_context(
             CallRecordings(details, queue, downloads, history, book.changed)
@@ -264,6 +274,7 @@ async def open_services(
             MemberService(settings),
             SettlingService(book, history, user, now),
             RecordingPlaces(settings, _options_types(), history, details, now),
+            settings_watch,
         )
 
 
@@ -316,6 +327,10 @@ def _cache_key(settings: CacheSettings) -> bytes:
     if len(key) != CACHE_KEY_SIZE:
         raise SecretMissing((f"{settings.key}: this is not {CACHE_KEY_SIZE} bytes in base64",))
     return key
+
+
+def _hooked_servers(servers: Sequence[ServerSettings]) -> list[HookedServer]:
+    return [_hooked(server) for server in servers if _calls_us(server)]
 
 
 def _hooked(server: ServerSettings) -> HookedServer:

@@ -99,13 +99,15 @@ class PortTaken(ListenerFailed):
     Attributes:
         port: of the settings.
         free_port: one that could be used instead, or None.
+        holder: that program in words, its name where the system tells it.
     """
 
-    def __init__(self, host: str, port: int, free_port: int | None) -> None:
-        offer = "" if free_port is None else f"; port {free_port} is free"
-        super().__init__(f"port {port} on {host} is taken by another program{offer}")
+    def __init__(self, host: str, port: int, free_port: int | None, holder: str | None = None) -> None:
         self.port = port
         self.free_port = free_port
+        self.holder = holder or "another program"
+        offer = "" if free_port is None else f"; port {free_port} is free"
+        super().__init__(f"port {port} on {host} is taken by {self.holder}{offer}")
 
 
 class AuthenticationFailed(RecmonError):

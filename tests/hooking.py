@@ -184,6 +184,16 @@ class Hooked:
         status, _ = await request(self.port, "POST", f"/hooks/{server}/{secret}{path}", body, *headers)
         return status
 
+    async def until_answered(self, told: Any, *, secret: str) -> None:
+        """Post until the listener, which is just starting, takes it."""
+        while True:
+            try:
+                if await self.post(told, secret=secret) == 200:
+                    return
+            except OSError:
+                pass
+            await asyncio.sleep(0.01)
+
     async def calls(self) -> list[Call]:
         from recmon.domain.query import parse_query
 

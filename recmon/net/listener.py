@@ -23,6 +23,7 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from recmon.errors import ListenerFailed, PortTaken
 from recmon.logs import printable
 from recmon.net.plain_request import path_of_plain
+from recmon.net.port_holder import port_holder
 from recmon.settings.model import ListenerSettings, ListenerTls
 from recmon.vendors.base import Now
 from recmon.vendors.hooks import HookAnswer, HookRequest
@@ -146,7 +147,9 @@ class Listener:
         except OSError as error:
             place = f"{settings.host}:{settings.port}"
             if error.errno == errno.EADDRINUSE:
-                raise PortTaken(settings.host, settings.port, await self._free_port()) from error
+                holder = await asyncio.to_thread(port_holder, settings.port)
+                free_port = await self._free_port()
+                raise PortTaken(settings.host, settings.port, free_port, holder) from error
             detail = f"it is not possible to listen on {place}: {error.strerror or error}"
             raise ListenerFailed(detail) from error
         return self

@@ -137,11 +137,16 @@ class HookIntake:
         self._tests: set[str] = set()
 
     async def open_door(self, server: ServerId, parser: HookParser) -> None:
-        """Receive for a server from now on; what is stored of its last day is looked up first.
+        """Receive for a server from now on, or as another parser says; its last day is looked up first.
 
         Raises:
             StoreError: the database cannot be read.
         """
+        secret_hash = _hash(parser.secret.reveal())
+        known = self._doors.get(server)
+        if known is not None:
+            known.parser, known.secret_hash = parser, secret_hash
+            return
         since = self._now() - ENDED_FOR
         terms = tuple(
             Term((condition,), False, 0, 0)
@@ -156,11 +161,15 @@ class HookIntake:
         joining.load(*loaded)
         digests = await self._database.read(lambda c: HookStore(c).latest(server, REMEMBERED))
         await self._database.write(lambda c: HookStore(c).forget_before(self._now() - KEPT_FOR))
-        secret_hash, now = _hash(parser.secret.reveal()), asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
         self._doors[server] = door = _Door(server, parser, secret_hash, joining, self._limits.burst, now)
         door.recent.update(dict.fromkeys(digests))
         door.knows_all = len(digests) < REMEMBERED
         self._count(door, unattached=len(joining.unattached))
+
+    def close_door(self, server: ServerId) -> None:
+        """Receive no more for a server; what it sent is taken in to its end."""
+        self._doors.pop(server, None)
 
     def unattached(self, server: ServerId) -> tuple[UnattachedRecording, ...]:
         """Return the recordings of a server that have no call, the oldest first."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -107,6 +108,7 @@ class HookService:
         self._gaps: dict[ServerId, Gap] = {}
         self._started_at = now()
         self._changed = asyncio.Event()
+        self._is_listening = False
         self._show_later: dict[ServerId, asyncio.TimerHandle] = {}
         self._shown_at: dict[ServerId, float] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -136,14 +138,38 @@ class HookService:
         """The port to listen on."""
         return self._settings.port
 
-    def use(self, listener: ListenerSettings) -> None:
-        """Listen as these settings say from now on; the listener starts anew."""
-        self._settings = listener
-        self._changed.set()
+    async def follow(
+        self, servers: Sequence[HookedServer], listener: ListenerSettings
+    ) -> tuple[RecmonError, ...]:
+        """Receive as changed settings say; what is being received is answered as before.
+
+        Servers that were not known at the start are passed over. The listener starts anew only where its own
+        settings differ.
+
+        Returns:
+            Why servers go on with what they had before: their new secrets cannot be looked up.
+        """
+        told = {server.name: server for server in servers}
+        for name in [name for name in self._servers if name not in told]:
+            self._drop(name)
+        failures: list[RecmonError] = []
+        for name in self._servers:
+            self._servers[name] = told[name]
+            is_new = name not in self._parsers
+            failure = await self._prepare(told[name])
+            if failure is not None:
+                failures.append(failure)
+            elif is_new and self._is_listening:
+                self._watched([name])
+        if listener != self._settings:
+            self._use(listener)
+        elif not self._is_listening:
+            self._changed.set()
+        return tuple(failures)
 
     def use_port(self, port: int) -> None:
-        """Listen on another port until the program ends."""
-        self.use(replace(self._settings, port=port))
+        """Listen on another port, until the settings change or the program ends."""
+        self._use(replace(self._settings, port=port))
 
     def retry_now(self) -> None:
         """Try to listen at once, where that failed."""
@@ -181,37 +207,58 @@ class HookService:
         arrived = await knock(f"{address}?{TEST_ARGUMENT}={nonce}", f"recmon {nonce}", certificate)
         return HookTest(arrived.is_well, arrived.sentence)
 
+    def _use(self, listener: ListenerSettings) -> None:
+        self._settings = listener
+        self._changed.set()
+
+    def _drop(self, name: ServerId) -> None:
+        del self._servers[name]
+        self.intake.close_door(name)
+        if self._parsers.pop(name, None) is not None:
+            self._book.mark_unconfirmed(name)
+        self._enter(name, LinkState.STOPPED)
+
     async def _run(self) -> None:
-        for server in self._servers:
-            self._enter(server, LinkState.CONNECTING)
-        ready = [server for server in self._servers.values() if await self._prepare(server)]
-        if not ready:
-            return
+        for name in self._servers:
+            self._enter(name, LinkState.CONNECTING)
+        for server in tuple(self._servers.values()):
+            await self._prepare(server)
+        try:
+            while True:
+                self._changed.clear()
+                if self._parsers:
+                    await self._listen()
+                else:
+                    await self._changed.wait()
+        finally:
+            for name in self._parsers:
+                self._book.mark_unconfirmed(name)
+                self._enter(name, LinkState.STOPPED)
+
+    async def _listen(self) -> None:
+        """Receive until something changed, or for a while nothing where that is not possible."""
         # Here and not above: aiohttp takes 0.4 s, and a program without such servers need not wait for it.
         from recmon.net.listener import Listener
 
         try:
-            while True:
-                self._changed.clear()
-                try:
-                    async with Listener(self._settings, self.intake, self._now):
-                        self._watched([server.name for server in ready])
-                        await self._changed.wait()
-                except ListenerFailed as error:
-                    _log.warning("web hooks are not received: %s", error)
-                    self._unwatched([server.name for server in ready], error)
-                    try:
-                        async with asyncio.timeout(self._retry_s):
-                            await self._changed.wait()
-                    except TimeoutError:
-                        continue
+            async with Listener(self._settings, self.intake, self._now):
+                self._is_listening = True
+                self._watched(tuple(self._parsers))
+                await self._changed.wait()
+        except ListenerFailed as error:
+            _log.warning("web hooks are not received: %s", error)
+            self._unwatched(tuple(self._parsers), error)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._retry_s):
+                    await self._changed.wait()
         finally:
-            for stopped in ready:
-                self._book.mark_unconfirmed(stopped.name)
-                self._enter(stopped.name, LinkState.STOPPED)
+            self._is_listening = False
 
-    async def _prepare(self, server: HookedServer) -> bool:
-        """Look a server's secrets up and open its door; tell why where that is not possible."""
+    async def _prepare(self, server: HookedServer) -> RecmonError | None:
+        """Look a server's secrets up and open its door; return, and tell, why where that is not possible.
+
+        A door that is open stays as it is then.
+        """
         try:
             parser = await asyncio.to_thread(server.make_parser)
             if not parser.secret.reveal():
@@ -219,11 +266,12 @@ class HookService:
                 raise SettingsError((f"{place}; without a secret nothing is received",))
             await self.intake.open_door(server.name, parser)
         except RecmonError as error:
-            _log.warning("no web hooks of %s: %s", server.name, error)
-            self._unwatched([server.name], error, is_tried_again=False)
-            return False
+            _log.warning("web hooks of %s: %s", server.name, error)
+            if server.name not in self._parsers:
+                self._unwatched([server.name], error, is_tried_again=False)
+            return error
         self._parsers[server.name] = parser
-        return True
+        return None
 
     def _watched(self, servers: Sequence[ServerId]) -> None:
         for server in servers:

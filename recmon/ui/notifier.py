@@ -158,7 +158,7 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         "Put the table [listener] of the settings right; everything else works meanwhile.",
     ),
     errors.PortTaken: lambda e: (
-        f"Web hooks cannot be received: port {e.port} is taken by another program.",
+        f"Web hooks cannot be received: port {e.port} is taken by {e.holder}.",
         f"End that program, or use port {e.free_port}: here for this run, in the settings for good."
         if e.free_port
         else "End that program, or choose another port in the table [listener] of the settings.",

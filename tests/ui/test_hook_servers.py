@@ -90,7 +90,7 @@ def test_a_warning_stands_in_the_line() -> None:
 def test_a_taken_port_stands_in_the_line() -> None:
     failed = replace(STATUS, state=LinkState.FAILED, error=PortTaken("127.0.0.1", 8790, 8791))
     line = server_line(ServerRow(failed), NOW)
-    assert line.reason == "port 8790 is taken"
+    assert line.reason == "port 8790 is taken by another program"
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ from recmon.services.playback import HeardSpan, PlaybackState, PlaybackStatus
 from recmon.services.playlist import Playlist
 from recmon.services.queue_progress import QueueEntry, QueueTotals
 from recmon.services.saving import Naming, SaveFailure, SaveProgress
+from recmon.services.settings_watch import SettingsNews
 from recmon.services.statuses import Gap, LinkState, ServerStatus
 from recmon.services.synchronisation import SyncStatus
 from recmon.services.transcripts import TranscriptChange
@@ -655,6 +656,13 @@ class RememberedPrefetch:
 
 
 @dataclass
+class ToldSettings:
+    """A settings file of which a test tells changes."""
+
+    changed: Publisher[SettingsNews] = field(default_factory=Publisher)
+
+
+@dataclass
 class WindowServices:
     """What `recmon.app.Services` offers the window."""
 
@@ -689,6 +697,7 @@ class WindowServices:
     playlist: Playlist = field(init=False)
     settling: GivenUp = field(init=False)
     places: None = None
+    settings_watch: ToldSettings = field(default_factory=ToldSettings)
     events: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

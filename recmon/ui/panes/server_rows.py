@@ -124,7 +124,7 @@ class ServerRow:
         if notice is None:
             return ""
         if isinstance(error, PortTaken):
-            return f"port {error.port} is taken"
+            return f"port {error.port} is taken by {error.holder}"
         if isinstance(error, LinkError | AuthenticationFailed | ProtocolError) and error.detail:
             return error.detail
         return notice.text

@@ -14,6 +14,7 @@ from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, RecordingRef, ServerId
 from recmon.errors import RecmonError, StoreError
 from recmon.publisher import Subscription
+from recmon.services.settings_watch import SettingsNews
 from recmon.services.statuses import Gap
 from recmon.ui import text
 from recmon.ui.actions import Actions
@@ -21,7 +22,7 @@ from recmon.ui.dialogs.members_dialog import MembersDialog
 from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
 from recmon.ui.models.transcript_feed import TranscriptFeed
-from recmon.ui.notifier import Notice, Notifier, sentence_for
+from recmon.ui.notifier import Notice, NoticeKind, Notifier, sentence_for
 from recmon.ui.panes.call_pane import CallPane
 from recmon.ui.panes.details_pane import DetailsPane
 from recmon.ui.panes.downloads_strip import DownloadsStrip
@@ -389,6 +390,7 @@ class Workplace(QWidget):
             *self.kept.subscriptions(),
             services.history.failed.subscribe(self._on_history_failed),
             services.monitor.gap_changed.subscribe(self._on_gap_changed),
+            services.settings_watch.changed.subscribe(self._on_settings_changed),
         ]
 
     def _show_call(self, call: Call | None) -> None:
@@ -428,6 +430,11 @@ class Workplace(QWidget):
             pane.show_gap(gap.server, gap.begun if gap.ended is None else None)
         if gap.ended is not None:
             self._notifier.mend(f"gap {gap.server}")
+
+    def _on_settings_changed(self, news: SettingsNews) -> None:
+        reasons = " ".join(sentence_for(error).text for error in news.errors)
+        kind = NoticeKind.WARNING if news.errors else NoticeKind.INFO
+        self._notifier.tell(Notice(news.sentence, reasons, kind, "settings"))
 
     def _tell_reason(self, server: str) -> None:
         status = self._services.monitor.status(ServerId(server))

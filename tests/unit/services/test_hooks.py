@@ -3,23 +3,26 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hooking import PBX, SECRET, SECRET_IN_PATH, Clock, Hooked, JsonParser, request, utc_now
+from hooking import PBX, SECRET, SECRET_IN_PATH, Clock, Hooked, JsonParser, free_port, request, utc_now
 
 from recmon.domain.callbook import CallBook
 from recmon.domain.calls import CallKey, CallState, RecordingRef, RecordingStage
 from recmon.domain.query import parse_query
 from recmon.domain.transcripts import Phrase, Side
-from recmon.errors import PortTaken, StoreError
+from recmon.errors import PortTaken, SecretMissing, StoreError
 from recmon.services.hook_intake import HookLimits
 from recmon.services.hook_joining import RecordingNews
+from recmon.services.hooks import HookedServer
 from recmon.services.statuses import Gap, LinkState
 from recmon.services.transcripts import TranscriptChange
+from recmon.settings.model import ListenerSettings
 from recmon.store.database import Connection
 from recmon.store.journal import MessageKind
 
@@ -321,7 +324,7 @@ def test_answers_of_a_flood_come_in_order_over_one_connection(run: Run, tmp_path
     run(scenario())
 
 
-@pytest.mark.expects_log("is taken by another program")
+@pytest.mark.expects_log("is taken by")
 def test_a_taken_port_is_told_with_a_free_one_and_can_be_changed(run: Run, tmp_path: Path) -> None:
     async def scenario() -> None:
         taken = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
@@ -340,6 +343,66 @@ def test_a_taken_port_is_told_with_a_free_one_and_can_be_changed(run: Run, tmp_p
             await hooked.until_live()
             assert await hooked.post([START]) == 200
             assert [gap.ended is None for gap in gaps] == [True, False]
+
+    run(scenario())
+
+
+def test_changed_settings_are_followed_and_what_is_under_way_is_answered(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Hooked(tmp_path) as hooked:
+            await hooked.until_live()
+            begun, held = asyncio.Event(), threading.Event()
+            hooked.book.changed.subscribe(lambda change: begun.set())
+            holding = asyncio.create_task(hooked.database.write(lambda connection: held.wait(30)))
+            posting = asyncio.create_task(hooked.post([START]))
+            await begun.wait()
+            other = free_port()
+            given = [HookedServer(PBX, lambda: JsonParser("second"))]
+            assert await hooked.hooks.follow(given, ListenerSettings(port=other)) == ()
+            held.set()
+            await holding
+            assert await posting == 200
+            hooked.port = other
+            await hooked.until_answered([END], secret="second")
+            assert await hooked.post([START]) == 401
+            assert (
+                hooked.hooks.address(PBX, shows_secret=True) == f"http://127.0.0.1:{other}/hooks/pbx/second"
+            )
+            assert (await hooked.call("c-1")).state is CallState.ENDED
+
+    run(scenario())
+
+
+@pytest.mark.expects_log("web hooks of pbx")
+def test_a_secret_that_is_gone_leaves_the_one_of_before(run: Run, tmp_path: Path) -> None:
+    def lost() -> Any:
+        raise SecretMissing(("env:HOOK: there is no such variable",))
+
+    async def scenario() -> None:
+        async with Hooked(tmp_path) as hooked:
+            await hooked.until_live()
+            same = ListenerSettings(port=hooked.port)
+            (failure,) = await hooked.hooks.follow([HookedServer(PBX, lost)], same)
+            assert isinstance(failure, SecretMissing)
+            assert await hooked.post([START]) == 200
+            assert hooked.monitor.status(PBX).state is LinkState.LIVE
+
+    run(scenario())
+
+
+@pytest.mark.expects_log("web hooks of pbx")
+def test_a_secret_that_was_missing_and_a_server_that_goes_are_followed(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Hooked(tmp_path, parser=JsonParser("")) as hooked:
+            await hooked.until(lambda: hooked.monitor.status(PBX).state is LinkState.FAILED)
+            same = ListenerSettings(port=hooked.port)
+            assert await hooked.hooks.follow([HookedServer(PBX, JsonParser)], same) == ()
+            await hooked.until_live()
+            assert await hooked.post([START]) == 200
+            assert await hooked.hooks.follow([], same) == ()
+            assert await hooked.post([END]) == 404
+            assert hooked.monitor.status(PBX).state is LinkState.STOPPED
+            assert [call.is_confirmed for call in hooked.book.ongoing()] == [False]
 
     run(scenario())
 
