@@ -111,7 +111,7 @@ def full_time(at: datetime | None, zone: Zone = LOCAL_ZONE) -> str:
 
 
 def short_date_time(at: datetime | None, now: datetime, zone: Zone = LOCAL_ZONE) -> str:
-    """Return "09:41:25" for today, "20 Nov 16:02:11" for this year, else with the year."""
+    """Return "09:41:25" for today, "20 Nov 16:02:11" for this year, else "20 Nov 2025 16:02"."""
     if at is None:
         return NONE
     local, today = zone.place(at), zone.place(now)
@@ -119,7 +119,7 @@ def short_date_time(at: datetime | None, now: datetime, zone: Zone = LOCAL_ZONE)
         # Not by strftime: tables ask for thousands of times a second.
         return f"{local.hour:02}:{local.minute:02}:{local.second:02}"
     day = f"{local.day} {_MONTHS[local.month - 1]}"
-    return f"{day} {local:%H:%M:%S}" if local.year == today.year else f"{day} {local.year} {local:%H:%M:%S}"
+    return f"{day} {local:%H:%M:%S}" if local.year == today.year else f"{day} {local.year} {local:%H:%M}"
 
 
 def day_time(at: datetime | None, zone: Zone = LOCAL_ZONE) -> str:

@@ -277,6 +277,26 @@ def test_a_told_recording_shows_its_stage(stages: list[RecordingStage], state: w
         assert section.rows[2].value.startswith(f"{stages[0].value} · 1:01")
 
 
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        (
+            '{"call":{"call_id":"6536.0","pbx_call_id":"out_65"},"provider":"zadarma"}',
+            "call_id: 6536.0\npbx_call_id: out_65\nprovider: zadarma",
+        ),
+        ("/rec/1.wav", "/rec/1.wav"),
+        ("[1]", "[1]"),
+        ("[" * 5000, "[" * 5000),
+    ],
+)
+def test_the_place_of_a_recording_is_told_part_by_part(place: str, shown: str) -> None:
+    call = replace(CALL, told=told(RecordingStage.AVAILABLE))
+    section = recording_section(call, RecordingFacts(ref=RecordingRef(CALL.key.server, place)))
+    row = next(row for row in section.rows if row.key == "place")
+    assert row.value == shown
+    assert row.tip == ("" if shown == place else place)
+
+
 def test_a_reconstructed_call_says_so() -> None:
     section = call_section(replace(CALL, is_reconstructed=True), NOW, words.UTC_ZONE)
     assert any("only its recording tells of it" in row.value for row in section.rows)

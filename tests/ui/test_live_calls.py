@@ -152,6 +152,24 @@ def test_an_unconfirmed_call_says_so_in_place_of_its_duration(model: LiveCalls, 
     assert cell.data(Role.LOOK).token == "bad"
 
 
+@pytest.mark.parametrize(
+    ("state", "said", "token"),
+    [
+        (CallState.RINGING, "ringing 1:15", "warning"),
+        (CallState.CONNECTED, "1:15", "text"),
+        (CallState.HELD, "on hold 1:15", "quiet"),
+    ],
+)
+def test_a_state_out_of_the_ordinary_stands_before_the_duration(
+    model: LiveCalls, book: CallBook, state: CallState, said: str, token: str
+) -> None:
+    book.apply(EAST, [started(1, ago_s=75), updated(1, state)])
+    model.flush()
+    cell = model.index(0, DURATION)
+    assert cell.data() == said
+    assert cell.data(Role.LOOK).token == token
+
+
 def test_new_calls_wait_while_the_list_is_held(model: LiveCalls, book: CallBook) -> None:
     book.apply(EAST, [started(1, ago_s=90)])
     model.flush()

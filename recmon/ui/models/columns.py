@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from recmon.domain.calls import Call, Party
+from recmon.domain.calls import Call, CallState, Party
 from recmon.domain.health import Health
 from recmon.ui import text
 from recmon.ui.models.listener_marks import ListenerMarks
@@ -110,13 +110,24 @@ def _state_look(call: Call, moment: Moment) -> Look:
 def _duration(call: Call, moment: Moment) -> str:
     if call.state.is_over:
         return text.duration(call.duration_s)
-    return "unconfirmed" if not call.is_confirmed else text.duration(call.running_s(moment.now))
+    if not call.is_confirmed:
+        return "unconfirmed"
+    running = text.duration(call.running_s(moment.now))
+    # What is out of the ordinary stands there as a word; the icon alone would be easy to overlook.
+    return running if call.state is CallState.CONNECTED else f"{text.state_word(call)} {running}"
+
+
+def _plain_duration(call: Call, moment: Moment) -> str:
+    over = call.state.is_over or not call.is_confirmed
+    return _duration(call, moment) if over else text.duration(call.running_s(moment.now))
 
 
 def _duration_look(call: Call, moment: Moment) -> Look:
-    if not call.is_confirmed and not call.state.is_over:
-        return Look("bad")
-    return TEXT if not call.state.is_over or call.duration_s is not None else QUIET
+    if call.state.is_over:
+        return QUIET if call.duration_s is None else TEXT
+    if call.is_confirmed and call.state is CallState.CONNECTED:
+        return TEXT
+    return Look(text.state_icon(call)[1])
 
 
 def _duration_tip(call: Call, moment: Moment) -> str:
@@ -258,27 +269,20 @@ STARTED = Column(
     _started_tip,
     copied=lambda call, moment: text.full_time(_started(call), moment.zone),
 )
-STARTED_PAST = Column(
-    "started",
-    "Started",
-    138,
-    STARTED.text,
-    STARTED.sort_key,
-    STARTED.look,
-    STARTED.tip,
-    copied=STARTED.copied,
-)
+STARTED_PAST = replace(STARTED, width=126)
 DURATION = Column(
     "duration",
     "Duration",
-    100,
+    112,
     _duration,
     _duration_key,
     _duration_look,
     _duration_tip,
+    copied=_plain_duration,
     is_right=True,
     ticks=True,
 )
+DURATION_PAST = replace(DURATION, width=80)
 SERVER = Column(
     "server",
     "Server",
@@ -388,7 +392,7 @@ PAST_COLUMNS = (
     TO,
     DIRECTION,
     STARTED_PAST,
-    DURATION,
+    DURATION_PAST,
     SERVER,
     RECORDING,
     HEALTH,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -161,7 +162,8 @@ def recording_section(call: Call, facts: RecordingFacts) -> Section:
             rows.append(Row("health_words", "What is wrong", words.health_sentence(facts.health, call)))
     rows.append(Row("holder", "Held by", facts.holder))
     kind, place = _place(facts.ref.locator)
-    rows.append(Row("place", kind.capitalize(), place))
+    readable = _readable(place)
+    rows.append(Row("place", kind.capitalize(), readable, "" if readable == place else place))
     return Section("Recording", (*rows, *_told_rows(call)))
 
 
@@ -227,3 +229,15 @@ def _place(locator: str) -> tuple[str, str]:
     except ValueError:  # made by a vendor, not by a template: its own text is all there is
         return "place", locator
     return _PLACES[kind], place
+
+
+def _readable(place: str) -> str:
+    """Return what a place is made of, a line for each part, where it is an object of JSON; else the place."""
+    try:
+        parts = json.loads(place)
+    except (ValueError, RecursionError):
+        return place
+    if not isinstance(parts, dict):
+        return place
+    groups = (part if isinstance(part, dict) else {name: part} for name, part in parts.items())
+    return "\n".join(f"{name}: {value}" for group in groups for name, value in group.items())
