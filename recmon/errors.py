@@ -409,5 +409,9 @@ class UnsupportedAudio(AudioError):
     """The file is whole but in a form that cannot be played here; the detail names it."""
 
 
+class HeadlessAudio(UnsupportedAudio):
+    """Nothing in the file tells what it is: a listener may say that it is bare telephone sound."""
+
+
 class OutputFailed(AudioError):
     """The sound device stopped working."""

@@ -21,7 +21,7 @@ from recmon.audio.library import load_soundfile
 from recmon.audio.stream import READ_DEADLINE_S, GrowingFile, GrowingView
 from recmon.domain.media import MediaKind, WavHead, read_wav_head, sniff
 from recmon.domain.recordings import AudioInfo, BareSound
-from recmon.errors import RecmonError, RecordingDamaged, UnsupportedAudio
+from recmon.errors import HeadlessAudio, RecmonError, RecordingDamaged, UnsupportedAudio
 
 Samples = NDArray[np.float32]
 """Sound as an array of shape (frames, channels), values from -1 to 1."""
@@ -213,7 +213,7 @@ class Decoder:
             if kind is None:
                 continue
             if kind is MediaKind.RAW:
-                raise UnsupportedAudio(
+                raise HeadlessAudio(
                     "nothing in the file tells what it is; bare telephone sound has to be played as A-law or "
                     "as µ-law by choice"
                 )

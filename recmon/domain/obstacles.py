@@ -47,6 +47,8 @@ class Remedy(Enum):
     SETTINGS = "Settings"
     MAKE_ROOM = "Clear the cache"
     SAVE_ANYWAY = "Save anyway"
+    PLAY_ALAW = "Play as A-law"
+    PLAY_MULAW = "Play as µ-law"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Obstacle:
         next_words: what happens next, as a sentence without its time.
         next_at: when that happens, where it is known; aware UTC.
         remedy: what helps.
+        other_remedy: what may help instead.
     """
 
     kind: ObstacleKind
@@ -66,6 +69,7 @@ class Obstacle:
     next_words: str
     remedy: Remedy = Remedy.NONE
     next_at: datetime | None = None
+    other_remedy: Remedy = Remedy.NONE
 
 
 def obstacle_to(record: StoredRecording) -> Obstacle | None:
@@ -159,7 +163,8 @@ def _of_failure(failure: Failure, *, is_awaited: bool = False) -> Obstacle:
         next_words, remedy = "Nothing is fetched until there is room.", Remedy.MAKE_ROOM
     detail = failure.reason.rstrip(".")
     code = f" (code {failure.code})" if failure.code else ""
-    return Obstacle(kind, f"{words}: {detail}{code}.", next_words, remedy)
+    other = Remedy.PLAY_MULAW if remedy is Remedy.PLAY_ALAW else Remedy.NONE
+    return Obstacle(kind, f"{words}: {detail}{code}.", next_words, remedy, other_remedy=other)
 
 
 _OTHER = (ObstacleKind.OTHER, "It cannot be had", _AGAIN, Remedy.RETRY)
@@ -222,6 +227,12 @@ _MEANINGS = {
         "It cannot be played here",
         "It can be saved and opened in another program.",
         Remedy.SAVE_ANYWAY,
+    ),
+    "HeadlessAudio": (
+        ObstacleKind.UNSUPPORTED,
+        "It is not known what it is",
+        "What sounds like a voice is the right one.",
+        Remedy.PLAY_ALAW,
     ),
     "StoreError": (ObstacleKind.DISK, "It cannot be stored here", _AGAIN, Remedy.RETRY),
     "SecretMissing": (

@@ -251,6 +251,10 @@ SENTENCES: dict[type[RecmonError], Callable[[Any], tuple[str, str]]] = {
         f"This form of sound cannot be played here: {e.detail}.",
         "Save the recording and open it in another player.",
     ),
+    errors.HeadlessAudio: lambda e: (
+        f"It is not known what this recording is: {e.detail}.",
+        "Play it as A-law or µ-law, by the buttons in its details.",
+    ),
     errors.OutputFailed: lambda e: (
         f"The sound device stopped working: {e.detail}.",
         "Check it and press play again.",

@@ -15,7 +15,7 @@ from window_services import KnownRecords, RememberedPlayback, past_call
 from recmon.domain.calls import Call, RecordingRef
 from recmon.domain.obstacles import Remedy
 from recmon.domain.stored_recordings import Failure, Stage, StoredRecording
-from recmon.errors import RecordingMissing, UnsupportedAudio
+from recmon.errors import HeadlessAudio, RecordingMissing, UnsupportedAudio
 from recmon.publisher import Publisher
 from recmon.services.playback import PlaybackState
 from recmon.services.shared_download import DownloadState, DownloadStatus
@@ -105,6 +105,23 @@ def test_each_button_asks_for_what_helps(bench: Bench, run: Run) -> None:
             "Clear the cache",
         ]
         assert {call.key for _, call in bench.remedies} == {CALL.key}
+
+    run(steps())
+
+
+def test_a_file_that_does_not_tell_what_it_is_can_be_played_by_choice(bench: Bench, run: Run) -> None:
+    async def steps() -> None:
+        bench.note.show_call(CALL)
+        await until(lambda: not bench.tasks.is_running("obstacle"))
+        bench.playback.tell(state=PlaybackState.FAILED, source=REF, error=UnsupportedAudio("G.729"))
+        assert bench.note.other_button.isHidden()
+        error = HeadlessAudio("nothing in the file tells what it is")
+        bench.playback.tell(state=PlaybackState.FAILED, source=REF, error=error)
+        buttons = (bench.note.button, bench.note.other_button)
+        assert [button.text() for button in buttons] == ["Play as A-law", "Play as µ-law"]
+        for button in buttons:
+            button.click()
+        assert [remedy for remedy, _ in bench.remedies] == [Remedy.PLAY_ALAW, Remedy.PLAY_MULAW]
 
     run(steps())
 

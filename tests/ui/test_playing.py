@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QListWidget,
     QMenu,
+    QPushButton,
     QSlider,
     QToolButton,
 )
@@ -26,7 +27,7 @@ from recmon.domain.notes import Note, NoteDraft
 from recmon.domain.spans import Spans
 from recmon.domain.speech import Span, speech_map
 from recmon.domain.transcripts import Phrase, Side
-from recmon.errors import StoreError
+from recmon.errors import HeadlessAudio, StoreError
 from recmon.services.playback import PlaybackState
 from recmon.ui.mini_player import MiniPlayer
 from recmon.ui.panes.note_entry import NoteEntry
@@ -499,5 +500,22 @@ def test_a_narrow_player_keeps_position_and_length_in_view(opened: Opened, use: 
             for label in shown:
                 right = label.mapTo(player, QPoint(label.width(), 0)).x()
                 assert 0 < right <= width
+
+    use(steps)
+
+
+def test_bare_sound_is_played_as_the_user_says(opened: Opened, use: Use) -> None:
+    async def steps() -> None:
+        await load(opened)
+        playback = opened.services.playback
+        playback.tell(state=PlaybackState.FAILED, error=HeadlessAudio("nothing in the file tells what it is"))
+        for label, codec in (("Play as µ-law", "µ-law"), ("Play as A-law", "A-law")):
+            (button,) = (
+                button for button in opened.workplace.findChildren(QPushButton) if button.text() == label
+            )
+            assert button.isVisible()
+            QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+            await until(lambda codec=codec: playback.acts[-1] == f"play from 0 as {codec}")
+            playback.tell(state=PlaybackState.FAILED)
 
     use(steps)

@@ -21,7 +21,7 @@ from recmon.domain.legs import Leg
 from recmon.domain.mixing import Mix
 from recmon.domain.notes import Note, NoteDraft, note_order
 from recmon.domain.query import Query
-from recmon.domain.recordings import AudioInfo, Waveform
+from recmon.domain.recordings import AudioInfo, BareSound, Waveform
 from recmon.domain.spans import Spans
 from recmon.domain.speech import Span, SpeechMap
 from recmon.domain.stored_recordings import StoredRecording
@@ -280,9 +280,9 @@ class RememberedPlayback:
         self.names: tuple[str, ...] = ("Headset", "Speakers")
         self.sounds_at_once = True
 
-    async def play(self, source: object, start_s: float = 0.0) -> None:
+    async def play(self, source: object, start_s: float = 0.0, *, bare: BareSound | None = None) -> None:
         self.played.append(source)
-        self.acts.append(f"play from {start_s:g}")
+        self.acts.append(f"play from {start_s:g}" + (f" as {bare.codec.value}" if bare else ""))
         self.tell(
             state=PlaybackState.PLAYING,
             source=source,

@@ -82,10 +82,12 @@ class ObstacleNote(QFrame):
         for label in (self._reason, self._next):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.button = QPushButton()
-        self.button.setProperty("kind", "link")
+        self.button, self.other_button = QPushButton(), QPushButton()
+        for button in (self.button, self.other_button):
+            button.setProperty("kind", "link")
         self._place()
-        self.button.clicked.connect(self._on_clicked)
+        self.button.clicked.connect(lambda: self._ask(self._obstacle and self._obstacle.remedy))
+        self.other_button.clicked.connect(lambda: self._ask(self._obstacle and self._obstacle.other_remedy))
         self._subscriptions = (
             records.changed.subscribe(self._on_records),
             playback.changed.subscribe(self._on_playback),
@@ -160,8 +162,12 @@ class ObstacleNote(QFrame):
             else f" Next try: {words.clock_time(obstacle.next_at, self._zone)}."
         )
         self._next.setText(words.one_line(obstacle.next_words) + again)
-        self.button.setText(obstacle.remedy.value)
-        self.button.setVisible(obstacle.remedy is not Remedy.NONE)
+        for button, remedy in (
+            (self.button, obstacle.remedy),
+            (self.other_button, obstacle.other_remedy),
+        ):
+            button.setText(remedy.value)
+            button.setVisible(remedy is not Remedy.NONE)
         self.show()
 
     def _found(self) -> Obstacle | None:
@@ -174,16 +180,21 @@ class ObstacleNote(QFrame):
             return obstacle_of(self._failure, self._record)
         return obstacle
 
-    def _on_clicked(self) -> None:
-        if self._obstacle is not None and self._call is not None:
-            self.remedy_requested.emit(self._obstacle.remedy, self._call)
+    def _ask(self, remedy: Remedy | None) -> None:
+        if remedy is not None and self._call is not None:
+            self.remedy_requested.emit(remedy, self._call)
 
     def _place(self) -> None:
         column = QVBoxLayout()
         column.setSpacing(2)
         column.addWidget(self._reason)
         column.addWidget(self._next)
-        column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignLeft)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(12)
+        buttons.addWidget(self.button)
+        buttons.addWidget(self.other_button)
+        buttons.addStretch(1)
+        column.addLayout(buttons)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 8, 12, 8)
         row.setSpacing(8)

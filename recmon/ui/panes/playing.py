@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from recmon.domain.calls import Call
+from recmon.domain.recordings import BareSound
 from recmon.errors import RecmonError
 from recmon.publisher import Subscription
 from recmon.services.playback import PlaybackState
@@ -62,15 +63,16 @@ class Playing(QObject):
             subscription.cancel()
         self._services.playlist.stop()
 
-    def play(self, call: Call, start_s: float | None = None) -> None:
+    def play(self, call: Call, start_s: float | None = None, *, bare: BareSound | None = None) -> None:
         """Play a call's recording, or say why that cannot be.
 
         Args:
             call: that is over.
             start_s: where to begin; None goes on where the user stopped the last time.
+            bare: what the recording is made of, where it does not tell and the user chose.
         """
         self._services.playlist.stop()
-        self._play(call, start_s)
+        self._play(call, start_s, bare)
 
     def play_in_order(self, calls: Sequence[Call]) -> None:
         """Play calls one after the other."""
@@ -138,7 +140,7 @@ class Playing(QObject):
         found = words.counted(count, "phrase was", "phrases were")
         self._notifier.tell(Notice(f"{found} taken from {file.name}.", topic=TRANSCRIPT_TASK))
 
-    def _play(self, call: Call, start_s: float | None) -> bool:
+    def _play(self, call: Call, start_s: float | None, bare: BareSound | None = None) -> bool:
         self.call_shown.emit(call)
         if not call.state.is_over:
             self._notifier.tell(Notice(STILL_RUNNING, "Play it then.", topic=PLAYBACK_TASK))
@@ -163,7 +165,7 @@ class Playing(QObject):
         self._services.heard.follow(call.key, ref)
         self._services.health.expect(call.key, ref)
         self._services.playlist.begun(ref)
-        self._tasks.start(PLAYBACK_TASK, self._services.playback.play(ref, start_s))
+        self._tasks.start(PLAYBACK_TASK, self._services.playback.play(ref, start_s, bare=bare))
         self._tasks.start(TRANSCRIPT_TASK, self._services.transcript_files.find(call, ref))
         return True
 

@@ -9,8 +9,10 @@ from PySide6.QtGui import QDesktopServices
 
 from recmon.domain.calls import Call
 from recmon.domain.obstacles import Remedy
+from recmon.domain.recordings import BareCodec, BareSound
 from recmon.ui import text as words
 from recmon.ui.notifier import Notice, Notifier
+from recmon.ui.panes.playing import Playing
 from recmon.ui.panes.save_strip import SaveStrip
 from recmon.ui.tasks import UiTasks
 
@@ -23,13 +25,17 @@ class Remedies:
     Args:
         services: open services; their fields are those of `recmon.app.Services`.
         saving: saves recordings.
+        playing: plays them.
         tasks: runs what takes time.
         notifier: tells what was done.
     """
 
-    def __init__(self, services: Any, saving: SaveStrip, tasks: UiTasks, notifier: Notifier) -> None:
+    def __init__(
+        self, services: Any, saving: SaveStrip, playing: Playing, tasks: UiTasks, notifier: Notifier
+    ) -> None:
         self._services = services
         self._saving = saving
+        self._playing = playing
         self._tasks = tasks
         self._notifier = notifier
 
@@ -46,6 +52,10 @@ class Remedies:
                 self._tasks.start(REMEDY_TASK, self._make_room(call))
             case Remedy.SETTINGS:
                 self._show_settings()
+            case Remedy.PLAY_ALAW:
+                self._playing.play(call, bare=BareSound(BareCodec.ALAW))
+            case Remedy.PLAY_MULAW:
+                self._playing.play(call, bare=BareSound(BareCodec.MULAW))
 
     async def _try_again(self, call: Call) -> None:
         refs = call.recordings or (self._services.details.recording_of(call),)
@@ -72,5 +82,9 @@ class Remedies:
         if source is None or not QDesktopServices.openUrl(QUrl.fromLocalFile(str(source))):
             place = "the settings file" if source is None else words.one_line(str(source))
             self._notifier.tell(
-                Notice(f"The settings are in {place}.", "They count after a restart.", topic=REMEDY_TASK)
+                Notice(
+                    f"The settings are in {place}.",
+                    "Web hooks follow them at once, all else after a restart.",
+                    topic=REMEDY_TASK,
+                )
             )

@@ -148,7 +148,7 @@ class Workplace(QWidget):
         self.downloads = DownloadsStrip(services.queue, services.history, tasks, theme)
         self.kept = KeptRecordings(services, self.downloads, tasks, notifier, self)
         self.saving = SaveStrip(services.saving, tasks, notifier, state)
-        self._remedies = Remedies(services, self.saving, tasks, notifier)
+        self._remedies = Remedies(services, self.saving, self.playing, tasks, notifier)
         self.servers = ServerBar(
             services.monitor,
             services.book,
