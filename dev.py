@@ -42,8 +42,14 @@ LIBRARIES = {
     "libxcb-shape.so.0": "libxcb-shape0",
     "libxcb-xinerama.so.0": "libxcb-xinerama0",
 }
-# Program -> Debian package; the tests play into a virtual sound sink and record what arrives there.
-TEST_PROGRAMS = {"pulseaudio": "pulseaudio", "pactl": "pulseaudio-utils", "parec": "pulseaudio-utils"}
+# Program -> Debian package; the tests play into a virtual sound sink, record what arrives there, and press
+# media keys on a bus of their own.
+TEST_PROGRAMS = {
+    "dbus-daemon": "dbus-daemon",
+    "pulseaudio": "pulseaudio",
+    "pactl": "pulseaudio-utils",
+    "parec": "pulseaudio-utils",
+}
 TEST_PACKAGES_BY_FILE = {"alsa-lib/libasound_module_pcm_pulse.so": "libasound2-plugins"}
 FONT_PACKAGE = "fonts-dejavu-core"
 

@@ -14,10 +14,12 @@ from recmon.domain.callbook import CallBookChange
 from recmon.domain.calls import Call, CallKey, RecordingRef, ServerId
 from recmon.errors import RecmonError, StoreError
 from recmon.publisher import Subscription
+from recmon.services.media_session import MediaSession
 from recmon.services.settings_watch import SettingsNews
 from recmon.services.statuses import Gap
 from recmon.ui import text
 from recmon.ui.actions import Actions
+from recmon.ui.desktop_hands import DesktopHands
 from recmon.ui.dialogs.members_dialog import MembersDialog
 from recmon.ui.models.listener_marks import ListenerMarks
 from recmon.ui.models.recording_states import RecordingStates
@@ -171,6 +173,9 @@ class Workplace(QWidget):
         self._subscriptions = self._subscribe()
         # Loads the sound libraries in the background, so that the first click does not pay for it.
         services.playback.prepare()
+        if MediaSession.is_wanted():
+            hands = DesktopHands(self.player.transport, self.playing, self)
+            tasks.start("media keys", MediaSession(services.playback, services.playlist, hands).serve())
 
     @property
     def pane(self) -> CallPane:
