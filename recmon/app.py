@@ -52,6 +52,7 @@ from recmon.services.server_watch import WatchedServer
 from recmon.services.settings_watch import SettingsWatch
 from recmon.services.silent_calls import CallLimits, SettlingService, SilentCalls
 from recmon.services.synchronisation import HistorySync
+from recmon.services.together import TogetherService
 from recmon.services.transcript_files import TranscriptFiles
 from recmon.services.transcripts import TranscriptService
 from recmon.settings.model import CacheSettings, Secret, ServerSettings, Settings
@@ -100,6 +101,7 @@ class Services:
     settling: SettlingService
     places: RecordingPlaces
     settings_watch: SettingsWatch
+    together: TogetherService
 
 
 def utc_now() -> datetime:
@@ -186,6 +188,11 @@ async def open_services(
         listening = await stack.enter_async_context(
             ListeningService(
                 sources, details.no_listening, playback, cache.folder, now, opener=cache.new_opener
+            )
+        )
+        together = await stack.enter_async_context(
+            TogetherService(
+                playback, downloads.open_whole, details.recording_of, cache.folder, cache.new_opener
             )
         )
         queries = await stack.enter_async_context(HistoryQueries(partial(_history_flows, settings)))
@@ -275,6 +282,7 @@ async def open_services(
             SettlingService(book, history, user, now),
             RecordingPlaces(settings, _options_types(), history, details, now),
             settings_watch,
+            together,
         )
 
 

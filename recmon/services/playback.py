@@ -83,6 +83,7 @@ class PlaybackService:
         self._settled: asyncio.Future[None] | None = None
         self._file: GrowingFile | None = None
         self._bare: BareSound | None = None
+        self._opening: Callable[[], Awaitable[GrowingFile]] | None = None
         self._arrivals: Subscription | None = None
         self._arrival_told_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -142,9 +143,13 @@ class PlaybackService:
         Args:
             source: a recording on a server, or a file.
             start_s: where to begin, in seconds.
-            opening: gets the file where the source is neither fetched nor on this computer.
+            opening: gets the file where the source is neither fetched nor on this computer; need not be told
+                again when that source is played again.
             bare: what the recording is made of, where it does not tell and the listener chose.
         """
+        if opening is None and source == self._status.source:
+            opening = self._opening
+        self._opening = opening
         self._leave()
         ticket = self._ticket
         self._requested_at = time.monotonic()

@@ -266,7 +266,8 @@ class MainWindow(QMainWindow):
             "play": self._play,
             "add_transcript": self._add_transcript,
             "transcript": self._find_in_transcript,
-            "play_in_order": self._play_in_order,
+            "play_in_order": lambda: self._play_selected(together=False),
+            "play_together": lambda: self._play_selected(together=True),
             "next_call": lambda: self._step_in_list(1),
             "previous_call": lambda: self._step_in_list(-1),
         }.items():
@@ -350,9 +351,10 @@ class MainWindow(QMainWindow):
         if self._workplace is not None:
             self._workplace.details.begin_transcript()
 
-    def _play_in_order(self) -> None:
+    def _play_selected(self, *, together: bool) -> None:
         if self._workplace is not None:
-            self._workplace.playing.play_in_order(self._workplace.pane.table.calls_selected())
+            playing, calls = self._workplace.playing, self._workplace.pane.table.calls_selected()
+            (playing.play_together if together else playing.play_in_order)(calls)
 
     def _step_in_list(self, by: int) -> None:
         if self._workplace is not None:

@@ -29,6 +29,7 @@ from recmon.domain.speech import Span, speech_map
 from recmon.domain.transcripts import Phrase, Side
 from recmon.errors import HeadlessAudio, StoreError
 from recmon.services.playback import PlaybackState
+from recmon.ui import text as words
 from recmon.ui.mini_player import MiniPlayer
 from recmon.ui.panes.note_entry import NoteEntry
 from recmon.ui.panes.notes_panel import NotesPanel
@@ -517,5 +518,30 @@ def test_bare_sound_is_played_as_the_user_says(opened: Opened, use: Use) -> None
             QTest.mouseClick(button, Qt.MouseButton.LeftButton)
             await until(lambda codec=codec: playback.acts[-1] == f"play from 0 as {codec}")
             playback.tell(state=PlaybackState.FAILED)
+
+    use(steps)
+
+
+def test_overlapping_calls_are_played_at_the_same_time(opened: Opened, use: Use) -> None:
+    async def steps() -> None:
+        opened.act("show_past")
+        await until(lambda: opened.workplace.past.rows.is_loaded)
+        table = opened.workplace.past.table
+        table.select_key(key(1))
+        opened.act("play_together")
+        assert texts(opened) == ["To hear calls together, select two or more that are over."]
+        one, other = past_call(1), past_call(2, hours_ago=1.01)
+        opened.workplace.playing.play_together([other, one])
+        await until(lambda: bool(opened.services.together.played))
+        (played,) = opened.services.together.played
+        assert [(placed.call.key, placed.lane) for placed in played.placed] == [(other.key, 0), (one.key, 1)]
+        assert played.placed[1].offset_s == pytest.approx(36.0)
+        player = opened.workplace.player
+        assert player.title == "2 calls together"
+        assert player.waveform.content.names == (words.call_title(other), words.call_title(one))
+        opened.services.together.left_out.publish((one, StoreError("recmon.db", "the disk is full")))
+        assert f"{words.call_title(one)} is not heard" in " ".join(texts(opened))
+        opened.workplace.playing.play(one)
+        await until(lambda: player.title == words.call_title(one))
 
     use(steps)

@@ -25,6 +25,7 @@ from recmon.domain.recordings import AudioInfo, BareSound, Waveform
 from recmon.domain.spans import Spans
 from recmon.domain.speech import Span, SpeechMap
 from recmon.domain.stored_recordings import StoredRecording
+from recmon.domain.together import Together
 from recmon.domain.transcripts import Phrase
 from recmon.domain.unattached import UnattachedRecording
 from recmon.errors import CallNotFound, NoteNotYours, RecmonError, RecordingMissing
@@ -655,6 +656,17 @@ class RememberedPrefetch:
         self.selected = ref
 
 
+class HeardTogether:
+    """Remembers which calls were to be heard together."""
+
+    def __init__(self) -> None:
+        self.left_out: Publisher[tuple[Call, RecmonError]] = Publisher()
+        self.played: list[Together] = []
+
+    async def play(self, together: Together) -> None:
+        self.played.append(together)
+
+
 @dataclass
 class ToldSettings:
     """A settings file of which a test tells changes."""
@@ -697,6 +709,7 @@ class WindowServices:
     playlist: Playlist = field(init=False)
     settling: GivenUp = field(init=False)
     places: None = None
+    together: HeardTogether = field(default_factory=HeardTogether)
     settings_watch: ToldSettings = field(default_factory=ToldSettings)
     events: list[str] = field(default_factory=list)
 

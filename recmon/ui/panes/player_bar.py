@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
@@ -11,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLay
 from recmon.domain.calls import Call, RecordingRef
 from recmon.domain.notes import NoteDraft
 from recmon.domain.speech import Span
+from recmon.domain.together import LANES, Together
 from recmon.services.playback import PlaybackService, PlaybackState, PlaybackStatus
 from recmon.ui import text as words
 from recmon.ui.icons import icon
@@ -104,6 +106,7 @@ class PlayerBar(QFrame):
         self._notifier = notifier
         self._notes = beside.notes
         self._call: Call | None = None
+        self._together: Together | None = None
         self._zone = words.LOCAL_ZONE
         self.setProperty("kind", "panel")
         self.setAccessibleName("Player")
@@ -153,24 +156,36 @@ class PlayerBar(QFrame):
     @property
     def title(self) -> str:
         """Who speaks in what is loaded; empty where nothing is, or that is not known."""
+        if self._together is not None:
+            return f"{len(self._together.placed)} calls together"
         return "" if self._call is None else words.call_title(self._call)
 
     def show_zone(self, zone: words.Zone) -> None:
         """Show the call's time in another zone."""
         self._zone = zone
-        self.show_call(self._call)
+        if self._together is None:
+            self.show_call(self._call)
+        else:
+            self._show_title(self._together.begun_at)
 
     def show_call(self, call: Call | None) -> None:
         """Name the call whose recording is loaded or about to be, or which is listened to."""
         if call is None or self._call is None or call.key != self._call.key:
             self._entry.give_up()
         self._call = call
+        self._together = None
         self.transport.show_call(call)
         self.marks.show_call(call)
-        started_at = None if call is None else call.started_at
-        self._title.show_text(self.title)
-        self.call_named.emit(self.title)
-        self._day.setText("" if started_at is None else f", {words.day_time(started_at, self._zone)}")
+        self._show_title(None if call is None else call.started_at)
+
+    def show_together(self, together: Together) -> None:
+        """Name calls that are about to be heard together."""
+        self.show_call(None)
+        self._together = together
+        lanes = [together.in_lane(lane) for lane in range(LANES)]
+        names = [words.call_title(calls[0]) if len(calls) == 1 else f"{len(calls)} calls" for calls in lanes]
+        self.marks.show_names((names[0], names[1]))
+        self._show_title(together.begun_at)
 
     def set_volume(self, volume: float) -> None:
         """Make it louder or softer, 0 to 1."""
@@ -361,6 +376,11 @@ class PlayerBar(QFrame):
         )
         self._show_length(self.waveform.span_s)
         self._show_position(self.waveform.shown_s)
+
+    def _show_title(self, started_at: datetime | None) -> None:
+        self._title.show_text(self.title)
+        self.call_named.emit(self.title)
+        self._day.setText("" if started_at is None else f", {words.day_time(started_at, self._zone)}")
 
     def _show_message(self, status: PlaybackStatus, *, is_live: bool) -> None:
         if status.error is not None:

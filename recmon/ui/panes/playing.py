@@ -11,12 +11,13 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from recmon.domain.calls import Call
 from recmon.domain.recordings import BareSound
-from recmon.errors import RecmonError
+from recmon.domain.together import place_together
+from recmon.errors import RecmonError, RecordingError
 from recmon.publisher import Subscription
 from recmon.services.playback import PlaybackState
 from recmon.services.playlist import PlaylistStep
 from recmon.ui import text as words
-from recmon.ui.notifier import Notice, Notifier
+from recmon.ui.notifier import Notice, NoticeKind, Notifier, sentence_for
 from recmon.ui.panes.player_bar import PlayerBar
 from recmon.ui.panes.transport import PLAYBACK_TASK, SEEK_TASK
 from recmon.ui.tasks import UiTasks
@@ -55,6 +56,7 @@ class Playing(QObject):
         self._subscriptions: tuple[Subscription, ...] = (
             services.playlist.due.subscribe(self._on_due),
             services.playlist.ended.subscribe(self._on_list_ended),
+            services.together.left_out.subscribe(self._on_left_out),
         )
 
     def close_subscriptions(self) -> None:
@@ -82,6 +84,29 @@ class Playing(QObject):
             self._notifier.tell(Notice(text, "Select calls that are over.", topic=_LIST_TOPIC))
             return
         self._services.playlist.start(over)
+
+    def play_together(self, calls: Sequence[Call]) -> None:
+        """Play calls at the same time, each where it was in time, or say why that cannot be."""
+        try:
+            together = place_together(calls)
+        except RecordingError as error:
+            reason = f"{error.reason[:1].upper()}{error.reason[1:]}."
+            advice = "Select calls that went on at the same time."
+            self._notifier.tell(Notice(reason, advice, topic=_LIST_TOPIC))
+            return
+        self._services.playlist.stop()
+        self._notifier.mend(PLAYBACK_TASK)
+        self._player.show_together(together)
+        text = f"{len(together.placed)} calls are heard together, placed by the times that were told of them."
+        doubt = "The clocks behind these times may differ." if together.is_approximate else ""
+        self._notifier.tell(Notice(text, doubt, topic=_LIST_TOPIC))
+        self._tasks.start(PLAYBACK_TASK, self._services.together.play(together))
+
+    def _on_left_out(self, left_out: tuple[Call, RecmonError]) -> None:
+        call, error = left_out
+        notice = sentence_for(error)
+        text = f"{words.call_title(call)} is not heard: {notice.text}"
+        self._notifier.tell(Notice(text, notice.help, NoticeKind.WARNING, "left out"))
 
     def step(self, by: int) -> None:
         """Go to a later call of the list (1) or an earlier one (-1)."""

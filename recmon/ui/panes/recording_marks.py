@@ -137,6 +137,10 @@ class RecordingMarks(QObject):
             )
         self._call = call
         names = ("", "") if call is None else (words.party(call.caller), words.party(call.callee))
+        self.show_names(names)
+
+    def show_names(self, names: tuple[str, str]) -> None:
+        """Name the lanes."""
         self._show(names=names)
 
     def show_loop_begun(self, begun: Span | None) -> None:
