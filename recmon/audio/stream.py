@@ -35,6 +35,7 @@ class FileHandle(Protocol):
     def seek(self, offset: int, whence: int = SEEK_SET, /) -> int: ...
     def read(self, size: int = -1, /) -> bytes: ...
     def write(self, data: memoryview, /) -> int: ...
+    def truncate(self, size: int, /) -> int: ...
     def flush(self) -> None: ...
     def close(self) -> None: ...
 
@@ -64,31 +65,36 @@ class GrowingFile:
         expected_size: int | None = None,
         *,
         is_endless: bool = False,
+        kept: int | None = None,
         opener: FileOpener = open_plain,
     ) -> None:
-        """Create the file, empty.
+        """Create the file, empty, or go on with one that is there.
 
         Args:
             path: the file; one that exists is emptied.
             expected_size: bytes of the whole file where that is known.
             is_endless: it grows as long as something goes on: nobody must wait for its end.
+            kept: the file exists, and so many of its bytes stay.
             opener: how it lies on the disk.
 
         Raises:
             StoreError: the file cannot be made.
+            RecordingAltered: it exists and is no whole sealed file.
         """
         self.progressed: Publisher[int] = Publisher()
         self._path = path
         self._opener = opener
         self._is_endless = is_endless
         self._expected = expected_size
-        self._received = 0
+        self._received = kept or 0
         self._is_finished = False
         self._is_closed = False
         self._error: RecmonError | None = None
         self._views = 0
         self._changed = threading.Condition()
-        self._handle: FileHandle | None = self._open("w+b")
+        self._handle: FileHandle | None = self._open("w+b" if kept is None else "r+b")
+        if kept is not None:
+            self._keep(self._handle, kept)
 
     @classmethod
     def whole(cls, path: Path, opener: FileOpener = open_plain) -> GrowingFile:
@@ -311,6 +317,15 @@ class GrowingFile:
             return self._handle.read(size)
         except OSError as error:
             raise StoreError(str(self._path), error.strerror or str(error)) from error
+
+    def _keep(self, handle: FileHandle, size: int) -> None:
+        try:
+            handle.truncate(size)
+        except BaseException as error:
+            handle.close()
+            if isinstance(error, OSError):
+                raise StoreError(str(self._path), error.strerror or str(error)) from error
+            raise
 
     def _open(self, mode: str) -> FileHandle:
         try:

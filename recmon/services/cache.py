@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import re
-import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,15 +20,13 @@ from recmon.audio.stream import FileOpener, GrowingFile, open_plain
 from recmon.domain.calls import RecordingRef
 from recmon.domain.stored_recordings import Content, Failure, Stage, StoredRecording
 from recmon.errors import RecordingAltered, RecordingMissing
-from recmon.services.parts import (
-    PART,
-    RESERVED_BYTES,
-    PartFile,
-    disk_error,
-    is_part_in_use,
-    sync_folder,
-)
-from recmon.services.recordings import StoredRecordings
+from recmon.services.arrivals import Arrival, Arrivals
+from recmon.services.copying import copy_whole, read_blocks
+from recmon.services.disk import disk_error, sync_folder
+from recmon.services.part_notes import files_of
+from recmon.services.parts import RESERVED_BYTES, PartFile
+from recmon.services.recordings import Change, StoredRecordings
+from recmon.services.stocktaking import PEAKS, SEALED, is_old_name, take_stock
 from recmon.vendors.base import Now
 
 if TYPE_CHECKING:
@@ -39,15 +35,6 @@ if TYPE_CHECKING:
 
 GetKey = Callable[[], bytes]
 """Gets the 32 bytes that recordings are encrypted with; blocks, and may raise RecmonError."""
-
-READ_BLOCK = 1 << 20
-"""A copy or a check can be stopped after each of these."""
-
-_SEALED = "-sealed"
-_PEAKS = ".peaks"
-_NAME = re.compile(r"[0-9a-f]{64}(?:-sealed)?(?:\.[0-9a-z]+)?")
-_OLD_NAME = re.compile(r"[0-9a-f]{40}\.[0-9a-z]+")
-"""Named by the place a recording came from, as it was done before there were records of recordings."""
 
 
 class RecordingCache:
@@ -84,6 +71,8 @@ class RecordingCache:
         self._shared: Counter[str] = Counter()
         self._size = 0
         self._old: dict[str, Path] = {}
+        self._left: dict[str, Path] = {}
+        self._arriving = Arrivals(folder, recordings, self._is_known)
         recordings.changed.subscribe(self._on_changed)
 
     async def prepare(self) -> None:
@@ -94,11 +83,18 @@ class RecordingCache:
         """
         here: list[StoredRecording] = []
 
-        def review(records: Sequence[StoredRecording]) -> list[StoredRecording]:
-            names = self._sweep({record.content.file for record in records if record.content})
+        def review(
+            records: Sequence[StoredRecording], wanted: Sequence[StoredRecording]
+        ) -> list[StoredRecording]:
+            stock = take_stock(
+                self.folder,
+                {record.content.file for record in records if record.content and record.content.file},
+                {_label(record.ref) for record in wanted if record.stage.is_pending},
+            )
+            self._old, self._left = stock.old, stock.left
             lost: list[StoredRecording] = []
             for record in records:
-                is_here = record.content is not None and record.content.file in names
+                is_here = record.content is not None and record.content.file in stock.names
                 (here if is_here else lost).append(record)
             return [_without_file(record) for record in lost]
 
@@ -118,7 +114,7 @@ class RecordingCache:
         """Return a whole recording's file if it is here; only for its name: `open` gives the bytes."""
         record = self._here.get(ref)
         if record is None:
-            path = self._old.get(_old_stem(ref))
+            path = self._old.get(_label(ref))
         elif record.stage is Stage.ARRIVED and record.content is not None and record.content.file:
             path = self.folder / record.content.file
         else:
@@ -134,7 +130,7 @@ class RecordingCache:
         if record is None or record.content is None or not record.content.file:
             return None
         stem = Path(record.content.file).stem
-        return None if stem.endswith(_SEALED) else self.folder / f"{stem}{_PEAKS}"
+        return None if stem.endswith(SEALED) else self.folder / f"{stem}{PEAKS}"
 
     def record(self, ref: RecordingRef) -> StoredRecording | None:
         """Return what is kept of a recording that has a file here."""
@@ -152,7 +148,23 @@ class RecordingCache:
 
     def new_part(self, ref: RecordingRef) -> PartFile:
         """Return the file for a transfer; nothing is written yet."""
-        return PartFile(self.folder, _old_stem(ref), self._reserved_bytes, self.new_opener)
+        return PartFile(self.folder, _label(ref), self._reserved_bytes, self.new_opener)
+
+    async def take_up(self, ref: RecordingRef, part: PartFile) -> None:
+        """Let a new part go on with what an earlier run of the program left of a recording."""
+        left = self._left.pop(_label(ref), None)
+        if left is not None:
+            await asyncio.to_thread(part.take_up, left)
+
+    def has_left(self, ref: RecordingRef) -> bool:
+        """Tell whether an earlier run of the program left a part of a recording."""
+        return bool(self._left) and _label(ref) in self._left
+
+    async def forget(self, ref: RecordingRef) -> None:
+        """Delete what an earlier run of the program left of a recording."""
+        left = self._left.pop(_label(ref), None)
+        if left is not None:
+            await asyncio.to_thread(_delete, files_of(left))
 
     def new_opener(self) -> FileOpener:
         """Return how new files lie on the disk; blocks.
@@ -166,7 +178,7 @@ class RecordingCache:
         self,
         parts: Sequence[tuple[RecordingRef, PartFile]],
         change: Callable[[StoredRecording], StoredRecording] = lambda record: record,
-    ) -> tuple[StoredRecording, ...]:
+    ) -> None:
         """Verify what arrived, give it its final names and note it: all of it or nothing.
 
         Args:
@@ -177,32 +189,12 @@ class RecordingCache:
             RecordingDamaged: one is not a whole recording.
             StoreError: the disk or the database does not take it.
         """
-        contents: dict[RecordingRef, Content] = {}
+        arrivals: list[Arrival] = []
         for ref, part in parts:
             sha256 = await asyncio.to_thread(part.complete)
-            name = f"{sha256}{_SEALED if self._seals else ''}{part.extension}"
-            contents[ref] = Content(sha256, part.received, name)
-
-        def place() -> None:
-            # Inside the transaction: another process that takes stock meanwhile would delete an unknown file.
-            for ref, part in parts:
-                part.place(contents[ref].file or "")
-
-        def note(record: StoredRecording) -> StoredRecording:
-            return change(self._arrived(record, contents[record.ref]))
-
-        work = asyncio.ensure_future(self.recordings.change(contents, note, first=place))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            # The database is at it: whether it is noted is decided there, and nothing is taken back.
-            await asyncio.wait({work})
-            if not work.cancelled() and work.exception() is not None:
-                await asyncio.to_thread(self._take_back, list(contents.values()))
-            raise
-        except BaseException:
-            await asyncio.to_thread(self._take_back, list(contents.values()))
-            raise
+            name = f"{sha256}{SEALED if self._seals else ''}{part.extension}"
+            arrivals.append(Arrival(ref, part, Content(sha256, part.received, name), name))
+        await self._arriving.keep(arrivals, lambda record, content: change(self._arrived(record, content)))
 
     async def open(self, ref: RecordingRef) -> GrowingFile:
         """Open a recording that is here; it is let go with the last view of it.
@@ -268,18 +260,22 @@ class RecordingCache:
         Raises:
             StoreError: it cannot be read, moved or noted.
         """
-        path = self._old.get(_old_stem(ref))
+        path = self._old.get(_label(ref))
         if path is None or ref in self._here:
             return
         sha256 = await asyncio.to_thread(self._hash, path, None)
         content = Content(sha256 or "", path.stat().st_size, f"{sha256}{path.suffix}")
 
-        def place() -> None:
-            os.replace(path, self.folder / f"{sha256}{path.suffix}")
-            sync_folder(self.folder)
+        def place() -> Mapping[RecordingRef, Change]:
+            try:
+                os.replace(path, self.folder / f"{sha256}{path.suffix}")
+                sync_folder(self.folder)
+            except OSError as error:
+                raise disk_error(self.folder, error) from error
+            return {ref: lambda record: self._arrived(record, content)}
 
-        await self.recordings.change([ref], lambda record: self._arrived(record, content), first=place)
-        self._old.pop(_old_stem(ref), None)
+        await self.recordings.change_after(place)
+        self._old.pop(_label(ref), None)
 
     async def remove(self, file: str) -> bool:
         """Delete a file and note that; tell whether that could be done.
@@ -287,10 +283,10 @@ class RecordingCache:
         Raises:
             StoreError: the database does not take it.
         """
-        path, is_old = self.folder / file, bool(_OLD_NAME.fullmatch(file))
+        path, is_old = self.folder / file, is_old_name(file)
         try:
             await asyncio.to_thread(path.unlink, missing_ok=True)
-            await asyncio.to_thread(path.with_suffix(_PEAKS).unlink, missing_ok=True)
+            await asyncio.to_thread(path.with_suffix(PEAKS).unlink, missing_ok=True)
         except OSError:
             return False  # on Windows a file that is played
         if is_old:
@@ -302,6 +298,9 @@ class RecordingCache:
     def old_files(self) -> tuple[Path, ...]:
         """Return the files under old names."""
         return tuple(self._old.values())
+
+    def _is_known(self, file: str) -> bool:
+        return file in self._shared
 
     def _arrived(self, record: StoredRecording, content: Content) -> StoredRecording:
         now = self._now()
@@ -317,15 +316,8 @@ class RecordingCache:
             failure=None,
         )
 
-    def _take_back(self, contents: Sequence[Content]) -> None:
-        """Delete files that were placed and could not be noted; what stays goes at the next start."""
-        for content in contents:
-            if content.file is not None and content.file not in self._shared:
-                with suppress(OSError):
-                    (self.folder / content.file).unlink(missing_ok=True)
-
     def _open(self, path: Path) -> GrowingFile:
-        opener = self._seal_key().open if path.stem.endswith(_SEALED) else open_plain
+        opener = self._seal_key().open if path.stem.endswith(SEALED) else open_plain
         file = GrowingFile.whole(path, opener)
         file.close()
         return file
@@ -349,27 +341,6 @@ class RecordingCache:
                 self._key = SealKey(self._get_key())
             return self._key
 
-    def _sweep(self, known: set[str | None]) -> set[str]:
-        """Delete parts that nobody writes and files that nobody knows; return the names of known files."""
-        names: set[str] = set()
-        peaks = {Path(name).stem + _PEAKS for name in known if name}
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for path in self.folder.iterdir():
-                if path.name in known:
-                    names.add(path.name)
-                elif path.name in peaks:
-                    continue
-                elif path.suffix != PART and _OLD_NAME.fullmatch(path.name):
-                    self._old[path.stem] = path
-                elif _NAME.fullmatch(path.name) or (path.suffix == PART and not is_part_in_use(path)):
-                    # On Windows a part that another process writes cannot be deleted, and need not be.
-                    with suppress(PermissionError):
-                        path.unlink(missing_ok=True)
-        except OSError as error:
-            raise disk_error(self.folder, error) from error
-        return names
-
     def _on_changed(self, records: Iterable[StoredRecording]) -> None:
         for record in records:
             before = self._here.pop(record.ref, None)
@@ -387,62 +358,18 @@ class RecordingCache:
                 self._here[record.ref] = record
 
 
-def read_blocks(file: GrowingFile) -> Iterator[bytes]:
-    """Yield a whole file in pieces; blocks.
-
-    Raises:
-        RecmonError: why it cannot be read on.
-    """
-    view = file.view()
-    try:
-        while block := view.read(READ_BLOCK):
-            yield block
-        if view.error is not None:
-            raise view.error
-    finally:
-        view.close()
-
-
-def copy_whole(source: GrowingFile, target: Path, stopped: threading.Event, sha256: str | None) -> None:
-    """Copy a recording; the target is replaced by the whole copy or left as it was.
-
-    Args:
-        source: a recording that is whole.
-        target: in an existing folder.
-        stopped: once set, the copy is given up.
-        sha256: of what arrived, where that is known.
-
-    Raises:
-        RecordingAltered: it is not what arrived.
-        StoreError: the copy cannot be written.
-    """
-    part = target.with_name(f".{secrets.token_hex(8)}{PART}")
-    digest = hashlib.sha256()
-    try:
-        try:
-            with part.open("xb") as writer:
-                for block in read_blocks(source):
-                    if stopped.is_set():
-                        return
-                    writer.write(block)
-                    digest.update(block)
-                writer.flush()
-                os.fsync(writer.fileno())
-            if sha256 is not None and digest.hexdigest() != sha256:
-                raise RecordingAltered("the file was changed or damaged on this computer; nothing was copied")
-            os.replace(part, target)
-            sync_folder(target.parent)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise disk_error(target, error) from error
-
-
 def _without_file(record: StoredRecording) -> StoredRecording:
     content = None if record.content is None else replace(record.content, file=None)
     stage = Stage.UNASKED if record.stage is Stage.ARRIVED else record.stage
     return replace(record, stage=stage, content=content)
 
 
-def _old_stem(ref: RecordingRef) -> str:
+def _label(ref: RecordingRef) -> str:
     return hashlib.sha256(f"{ref.server}\0{ref.locator}".encode(errors="surrogatepass")).hexdigest()[:40]
+
+
+def _delete(paths: Iterable[Path]) -> None:
+    for path in paths:
+        # What cannot be deleted goes at the next start.
+        with suppress(OSError):
+            path.unlink(missing_ok=True)

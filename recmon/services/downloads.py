@@ -10,8 +10,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -19,27 +17,23 @@ from typing import Any
 
 from recmon.audio.stream import GrowingFile
 from recmon.domain.calls import RecordingRef, ServerId
-from recmon.domain.media import MediaKind
-from recmon.domain.recordings import file_of, is_writable, may_be_part, part_of
-from recmon.domain.stored_recordings import StoredRecording
+from recmon.domain.recordings import file_of
 from recmon.errors import (
     DownloadInterrupted,
-    DownloadPostponed,
     RecmonError,
     RecordingAltered,
-    RecordingDamaged,
     RecordingError,
     RecordingMissing,
     StoreError,
 )
 from recmon.net.answers import HttpLimits
 from recmon.publisher import Publisher
-from recmon.services.cache import RecordingCache, copy_whole
-from recmon.services.parts import PartFile
+from recmon.services.bringing import Bringer
+from recmon.services.cache import RecordingCache
+from recmon.services.copying import copy_whole
 from recmon.services.shared_download import Download, DownloadState, DownloadStatus
 from recmon.services.sites import Site
-from recmon.services.transfers import INTERRUPTED_WAITS_S, Transfer
-from recmon.services.unpacking import Member, unpack
+from recmon.services.transfers import INTERRUPTED_WAITS_S
 from recmon.vendors.base import Now, RecordingFlows
 
 __all__ = ["Download", "DownloadService", "DownloadState", "DownloadStatus"]
@@ -49,14 +43,8 @@ _log = logging.getLogger(__name__)
 POSTPONED_WAITS_S = (2.0, 5.0, 10.0)
 """Waits before the next try when a server asks to come back later; then the download fails."""
 
-SUSPENDED_PARTS = 32
-"""So many transfers are kept to be gone on with; of further ones what came is thrown away."""
-
 CHECK_DELAY_S = 0.5
 """What is played is compared with what arrived once its sound has begun."""
-
-PROGRESS_INTERVAL_S = 0.1
-"""Progress is published at most this often."""
 
 
 class DownloadService:
@@ -97,20 +85,18 @@ class DownloadService:
     ) -> None:
         self.changed: Publisher[DownloadStatus] = Publisher()
         self.altered: Publisher[tuple[RecordingRef, RecordingAltered]] = Publisher()
-        self.unpacked: Publisher[tuple[RecordingRef, tuple[RecordingRef, ...]]] = Publisher()
         self._sources = sources
         self._cache = cache
         self._now = now
         self._limits = limits or HttpLimits()
-        self._postponed_waits_s = tuple(postponed_waits_s)
-        self._interrupted_waits_s = tuple(interrupted_waits_s)
+        self._bringer = Bringer(self, cache, now, postponed_waits_s, interrupted_waits_s)
+        self.unpacked = self._bringer.unpacked
         self._check_delay_s = check_delay_s
         self._locate_file = locate_file
         self._group = asyncio.TaskGroup()
         self._sites: dict[ServerId, Site] = {}
         self._running: dict[RecordingRef, tuple[Download, asyncio.Task[Path | RecmonError]]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
-        self._suspended: dict[RecordingRef, PartFile] = {}
         self._leaving: dict[RecordingRef, asyncio.Task[Path | RecmonError]] = {}
         self._urgent: set[RecordingRef] = set()
         self._checking = asyncio.Semaphore()
@@ -126,15 +112,18 @@ class DownloadService:
     ) -> None:
         # A thread cannot be cancelled: checks look at this between their blocks.
         self._stopped.set()
+        wanted = await self._wanted()
         for ref in tuple(self._running):
-            self.cancel(ref)
+            if ref in wanted:
+                self.suspend(ref)
+            else:
+                self.cancel(ref)
         for task in self._tasks:
             task.cancel()
         try:
             await self._group.__aexit__(None, None, None)
         finally:
-            for part in self._suspended.values():
-                await asyncio.to_thread(part.discard, DownloadInterrupted("the program is closed"))
+            await self._bringer.close(wanted)
             for site in self._sites.values():
                 await site.close()
 
@@ -147,19 +136,34 @@ class DownloadService:
             ref: the recording.
             is_urgent: someone waits for it: it goes before all that is not urgent.
         """
-        if ref in self._running:
-            if is_urgent:
-                self._urgent.add(ref)
-            return self._running[ref][0]
-        path = self.cached(ref)
+        path = None if ref in self._running else self.cached(ref)
         if path is None:
-            return self._start(ref, is_urgent=is_urgent)
+            return self.fetch(ref, is_urgent=is_urgent)
         download = Download(ref, self._cache.open)
         record = self._cache.record(ref)
         size = record.content.size if record is not None and record.content else path.stat().st_size
         download.advance(size, size)
         download.end(path)
         self._keep_task(self._group.create_task(self._check(ref)))
+        return download
+
+    def fetch(self, ref: RecordingRef, *, is_urgent: bool) -> Download:
+        """Return the running download of a recording, or a new one, whatever is here."""
+        if is_urgent:
+            self._urgent.add(ref)
+        if ref in self._running:
+            return self._running[ref][0]
+        download = Download(ref, self._cache.open)
+        download.changed.subscribe(self.changed.publish)
+        if file_of(ref) is not None:
+            work = partial(self._open_file, download)
+        else:
+            site = self._site(ref.server)
+            work = partial(self._bring, download, site, site.refusals)
+        task = self._group.create_task(self._run(work))
+        self._running[ref] = (download, task)
+        self._keep_task(task)
+        task.add_done_callback(lambda task: self._on_task_done(download, task))
         return download
 
     async def open_whole(self, ref: RecordingRef) -> GrowingFile:
@@ -185,13 +189,8 @@ class DownloadService:
     def cancel(self, ref: RecordingRef) -> None:
         """End the download of a recording for all who wait for it; nothing happens where none runs."""
         self._stop(ref, DownloadInterrupted("the download was cancelled"), DownloadState.CANCELLED)
-        part = self._suspended.pop(ref, None)
-        if part is not None:
-            self._keep_task(
-                self._group.create_task(
-                    asyncio.to_thread(part.discard, DownloadInterrupted("the download was cancelled"))
-                )
-            )
+        if self._bringer.has_begun(ref):
+            self._keep_task(self._group.create_task(self._bringer.forget(ref)))
 
     def suspend(self, ref: RecordingRef) -> None:
         """Stop the download of a recording; what came of it is kept for the next time it is opened."""
@@ -254,22 +253,6 @@ class DownloadService:
             self._sites[server] = Site(server, self._now, self._sources, self._limits)
         return self._sites[server]
 
-    def _start(self, ref: RecordingRef, *, is_urgent: bool) -> Download:
-        if is_urgent:
-            self._urgent.add(ref)
-        download = Download(ref, self._cache.open)
-        download.changed.subscribe(self.changed.publish)
-        if file_of(ref) is not None:
-            work = partial(self._open_file, download)
-        else:
-            site = self._site(ref.server)
-            work = partial(self._bring, download, site, site.refusals)
-        task = self._group.create_task(self._run(work))
-        self._running[ref] = (download, task)
-        self._keep_task(task)
-        task.add_done_callback(lambda task: self._on_task_done(download, task))
-        return download
-
     def _stop(self, ref: RecordingRef, error: RecmonError, state: DownloadState) -> None:
         download, task = self._running.pop(ref, (None, None))
         self._urgent.discard(ref)
@@ -303,6 +286,22 @@ class DownloadService:
             _log.exception("a download failed in an unforeseen way")
             return RecordingError(f"the download failed in an unforeseen way ({type(error).__name__})")
 
+    async def _bring(self, download: Download, site: Site, refusals: int) -> Path:
+        if download.ref in self._leaving:
+            # What it leaves behind is what this one goes on with.
+            await asyncio.wait({self._leaving[download.ref]})
+        return await self._bringer.bring(download, site, refusals)
+
+    async def _wanted(self) -> set[RecordingRef]:
+        """Return what a later run of the program fetches by itself, where something can be left to it."""
+        if not self._running and not self._bringer.is_holding:
+            return set()
+        try:
+            return {record.ref for record in await self._cache.recordings.wanted() if record.stage.is_pending}
+        except StoreError as error:
+            _log.warning("what is wanted could not be read: %s", error)
+            return set()
+
     async def _open_file(self, download: Download) -> Path:
         if self._locate_file is None:
             raise RecordingMissing("files of this computer are not opened here")
@@ -330,162 +329,9 @@ class DownloadService:
             self.altered.publish((ref, altered))
             self.changed.publish(DownloadStatus(ref, DownloadState.FAILED, error=altered))
 
-    # Fetching
-
-    async def _bring(self, download: Download, site: Site, refusals: int) -> Path:
-        if not is_writable(download.ref):
-            raise RecordingMissing("the place of the recording is no text that can be sent or stored")
-        archive = await self._archive_of(download.ref)
-        if archive is None:
-            return await self._fetch(download, site, refusals)
-        is_urgent = download.ref in self._urgent
-        running = self._running.get(archive)
-        whole = running[0] if running is not None else self._start(archive, is_urgent=is_urgent)
-        await whole.finished()
-        path = self._cache.find(download.ref)
-        if path is None:
-            raise RecordingMissing("the server's archive no longer holds this recording")
-        download.begin(await self._cache.open(download.ref))
-        return path
-
-    async def _archive_of(self, ref: RecordingRef) -> RecordingRef | None:
-        # Only names of parts hold this mark: others need not wait for the database.
-        if may_be_part(ref) is None:
-            return None
-        record = await self._cache.recordings.find(ref)
-        return None if record.archive is None else RecordingRef(ref.server, record.archive)
-
-    async def _fetch(self, download: Download, site: Site, refusals: int) -> Path:
-        try:
-            return await self._fetch_patiently(download, site, refusals)
-        except _Outdated:
-            # Once from the beginning; a recording that changes again is told.
-            try:
-                return await self._fetch_patiently(download, site, refusals)
-            except _Outdated as again:
-                raise again.error from None
-
-    async def _fetch_patiently(self, download: Download, site: Site, refusals: int) -> Path:
-        waits = iter(self._postponed_waits_s)
-        while True:
-            try:
-                return await self._fetch_once(download, site, refusals)
-            except DownloadPostponed as error:
-                wait_s = next(waits, None) if download.ref in self._urgent else None
-                asked_s = error.retry_after_s or 0.0
-                if wait_s is None or asked_s > max(self._postponed_waits_s):
-                    raise
-                # Without a place: what was postponed must not keep the server's other recordings waiting.
-                await asyncio.sleep(max(wait_s, asked_s))
-
-    async def _fetch_once(self, download: Download, site: Site, refusals: int) -> Path:
-        ref = download.ref
-        if ref in self._leaving:
-            # What it leaves behind is what this one goes on with.
-            await asyncio.wait({self._leaving[ref]})
-        part = self._suspended.pop(ref, None) or self._cache.new_part(ref)
-        progress = _Progress(download, part)
-        transfer = Transfer(ref, part, site, self._now, progress.arrived, self._interrupted_waits_s)
-        # Someone may come to be in a hurry for it while it waits for its place: then it keeps that place.
-        give_way = None if ref in self._urgent else partial(self.let_go, ref)
-        try:
-            await transfer.run(refusals, give_way)
-            if part.siblings:
-                siblings = (RecordingRef(ref.server, locator) for locator in part.siblings)
-                self.unpacked.publish((ref, (ref, *siblings)))
-            download.store()
-            if part.extension == MediaKind.ZIP.extension:
-                await self._keep_unpacked(ref, part)
-                download.begin(await self._cache.open(ref))
-            else:
-                await self._cache.keep([(ref, part)])
-        except BaseException as error:
-            if self._is_to_go_on(download, part, error):
-                await asyncio.to_thread(part.suspend, download.status.error or _as_told(error))
-                self._suspended[ref] = part
-            else:
-                await asyncio.to_thread(part.discard, error)
-            if part.is_outdated and isinstance(error, RecordingDamaged):
-                raise _Outdated(error) from error
-            raise
-        path = self._cache.find(ref)
-        if path is None:
-            raise RecordingMissing("the recording is no longer on this computer")
-        return path
-
-    def _is_to_go_on(self, download: Download, part: PartFile, error: BaseException) -> bool:
-        """Tell whether what came is worth keeping for the next try."""
-        was_suspended = download.status.state is DownloadState.SUSPENDED
-        may_go_on = was_suspended or (isinstance(error, RecmonError) and error.retryable)
-        return may_go_on and part.received > 0 and len(self._suspended) < SUSPENDED_PARTS
-
-    async def _keep_unpacked(self, ref: RecordingRef, part: PartFile) -> None:
-        """Keep what is in an archive: its first recording in its own place, each further one as a part."""
-        await asyncio.to_thread(part.complete)
-        make = partial(self._cache.new_part, ref)
-        stopped = threading.Event()
-        work = asyncio.ensure_future(asyncio.to_thread(unpack, part.reader(), make, stopped))
-        try:
-            members = await asyncio.shield(work)
-        except asyncio.CancelledError:
-            # A thread cannot be cancelled: it looks at this between its blocks.
-            stopped.set()
-            with suppress(RecmonError):
-                for member in await work:
-                    await asyncio.to_thread(member.part.discard, DownloadInterrupted("it was cancelled"))
-            raise
-        refs = [part_of(ref, number) for number in range(1, len(members) + 1)]
-        of_ref: dict[RecordingRef, Member] = dict(zip(refs, members, strict=True))
-
-        def note(record: StoredRecording) -> StoredRecording:
-            archive = None if record.ref == ref else ref.locator
-            return replace(record, archive=archive, title=of_ref[record.ref].title)
-
-        try:
-            await self._cache.keep([(one, member.part) for one, member in of_ref.items()], note)
-        except BaseException as error:
-            for member in members:
-                await asyncio.to_thread(member.part.discard, error)
-            raise
-        await asyncio.to_thread(part.discard, DownloadInterrupted("the archive was unpacked"))
-        if len(refs) > 1:
-            self.unpacked.publish((ref, tuple(refs)))
-
-
-class _Outdated(Exception):
-    """What a server sends now does not go with what is here; caught before it reaches anyone."""
-
-    def __init__(self, error: RecordingDamaged) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class _Progress:
-    """Tells a download how its transfer goes."""
-
-    def __init__(self, download: Download, part: PartFile) -> None:
-        self._download = download
-        self._part = part
-        self._loop = asyncio.get_running_loop()
-        self._published_at = 0.0
-
-    def arrived(self, file: GrowingFile) -> None:
-        """Hand the file to readers and publish how far it is, not too often."""
-        # An archive is nothing to listen to: its recordings are, once it was unpacked.
-        if self._part.extension != MediaKind.ZIP.extension:
-            self._download.begin(file)
-        now = self._loop.time()
-        is_due = now - self._published_at >= PROGRESS_INTERVAL_S
-        self._published_at = now if is_due else self._published_at
-        self._download.advance(file.received, file.expected, is_published=is_due)
-
 
 def _open_in_place(path: Path) -> GrowingFile:
     file = GrowingFile.whole(path)
     # It is let go with the last view of it.
     file.close()
     return file
-
-
-def _as_told(error: BaseException) -> RecmonError:
-    return error if isinstance(error, RecmonError) else DownloadInterrupted("the download was stopped")

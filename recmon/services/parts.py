@@ -5,12 +5,10 @@ Blocks: call it in worker threads.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import secrets
-import shutil
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +17,14 @@ from recmon.audio.stream import FileOpener, GrowingFile
 from recmon.domain.media import WAV_HEAD_LIMIT, check_arrival
 from recmon.errors import DownloadInterrupted, RecmonError, RecordingDamaged, StoreError
 from recmon.net.delivery import BodyStart
+from recmon.services.disk import begin_sync, check_space, disk_error, sync_file
+from recmon.services.part_notes import (
+    PartNote,
+    files_of,
+    new_part_name,
+    remove_note,
+    take_over_note,
+)
 from recmon.vendors.base import ResumePoint
 
 RESERVED_BYTES = 500 * 1000 * 1000
@@ -27,8 +33,10 @@ RESERVED_BYTES = 500 * 1000 * 1000
 STEP_BYTES = 16 * 1024 * 1024
 """Each time this much has arrived the disk begins to take it, and the free space is looked at again."""
 
-PART = ".part"
-"""How the name of a file that is not whole ends."""
+NOTE_INTERVAL_S = 1.0
+"""How often what has come is noted: after a kill so much of a transfer is fetched again."""
+
+READ_BLOCK = 1 << 20
 
 _HEAD_SIZE = WAV_HEAD_LIMIT + 64
 _CHANGED = "the recording is another one by now than when its first part was fetched"
@@ -62,6 +70,7 @@ class PartFile:
         self._head = bytearray()
         self._hash = hashlib.sha256()
         self._checked_at = 0
+        self._noted_at = time.monotonic()
         self._working = threading.Lock()
 
     @property
@@ -107,10 +116,40 @@ class PartFile:
                 return
             if start.offset:
                 raise RecordingDamaged("the server sent the end of a recording without its beginning")
-            self._check_space(start.expected or 0)
-            name = f"{self._label}.{os.getpid()}-{secrets.token_hex(4)}{PART}"
-            self._file = GrowingFile(self._folder / name, start.expected, opener=self._opener())
+            check_space(self._folder, start.expected or 0, self._reserved_bytes)
+            path = self._folder / new_part_name(self._label)
+            self._file = GrowingFile(path, start.expected, opener=self._opener())
             self._start = start
+
+    def take_up(self, left: Path) -> None:
+        """Go on with a part that an earlier run of the program left.
+
+        Where its bytes are not the noted ones, or cannot be read, it is deleted and this part stays empty.
+        """
+        with self._working:
+            self._refuse_if_over()
+            path = self._folder / new_part_name(self._label)
+            file: GrowingFile | None = None
+            try:
+                note = PartNote.read(left)
+                # Whoever moves it has it: another process may be about to take it up as well.
+                os.replace(left, path)
+                if note is not None:
+                    take_over_note(left, path)
+                    file = GrowingFile(path, note.expected, kept=note.size, opener=self._opener())
+                    if self._read_in(file) == note.sha256:
+                        self._start = BodyStart(note.extension, note.expected, False, 0, note.validator)
+                        self._file, file = file, None
+            except (OSError, RecmonError):
+                pass  # it is fetched from its beginning
+            finally:
+                if self._file is None:
+                    self._hash, self._head, self._checked_at = hashlib.sha256(), bytearray(), 0
+                    if file is not None:
+                        file.close()
+                    for leftover in (*files_of(left), *files_of(path)):
+                        with suppress(OSError):
+                            leftover.unlink(missing_ok=True)
 
     def append(self, data: bytes) -> GrowingFile:
         """Write a piece; return the file for readers.
@@ -153,13 +192,13 @@ class PartFile:
             # Readers need not wait for the disk; only the final name promises a file that stays.
             file.finish()
             try:
-                _sync(file.path)
+                sync_file(file.path)
             except OSError as error:
                 raise disk_error(self._folder, error) from error
             return self._hash.hexdigest()
 
     def place(self, name: str) -> Path:
-        """Give a complete file its final name, and have the folder remember it; return the path.
+        """Give a complete file its final name; return the path. Flushing the folder is left to the caller.
 
         Raises:
             StoreError: the disk does not take it.
@@ -167,17 +206,15 @@ class PartFile:
         with self._working:
             self._refuse_if_over()
             file, final = self._made(), self._folder / name
+            part = file.path
             try:
                 file.move_to(final)
             except StoreError as error:
                 # On Windows a file that is played cannot be replaced: the same bytes stand there already.
                 if not (os.name == "nt" and final.exists()):
                     raise self._disk_error(error) from error
-                file.path.unlink(missing_ok=True)
-            try:
-                sync_folder(self._folder)
-            except OSError as error:
-                raise disk_error(self._folder, error) from error
+                part.unlink(missing_ok=True)
+            remove_note(part)
             file.close()
             self._file = None
             self._is_over = True
@@ -193,6 +230,20 @@ class PartFile:
         with self._working:
             if self._file is not None:
                 self._file.fail(error)
+                self._note(self._file)
+
+    def leave(self, error: RecmonError) -> None:
+        """Let go of the file, so that a later run of the program can go on with it; readers get the error."""
+        with self._working:
+            self._is_over = True
+            file, self._file = self._file, None
+            if file is None:
+                return
+            file.fail(error)
+            self._note(file)
+            # Where nothing could be noted, it goes at the next start.
+            with suppress(OSError):
+                file.close()
 
     def discard(self, error: BaseException) -> None:
         """Delete the file unless it was kept; readers get the error."""
@@ -209,6 +260,7 @@ class PartFile:
                 file.close()
             with suppress(OSError):
                 file.path.unlink(missing_ok=True)
+            remove_note(file.path)
 
     def _go_on(self, start: BodyStart) -> None:
         file, before = self._made(), self._start
@@ -239,9 +291,34 @@ class PartFile:
             raise self._disk_error(error) from error
         self._hash.update(data)
         if file.received - self._checked_at >= STEP_BYTES:
-            _begin_sync(file.path, self._checked_at, file.received)
+            begin_sync(file.path, self._checked_at, file.received)
             self._checked_at = file.received
-            self._check_space(0)
+            check_space(self._folder, 0, self._reserved_bytes)
+        if time.monotonic() - self._noted_at >= NOTE_INTERVAL_S:
+            self._note(file)
+
+    def _note(self, file: GrowingFile) -> None:
+        """Note what is here, where a server would send the rest of it."""
+        start, self._noted_at = self._start, time.monotonic()
+        if start is None or start.validator is None or not file.received:
+            return
+        note = PartNote(
+            file.received, self._hash.hexdigest(), start.extension, start.expected, start.validator
+        )
+        # Without it the recording is fetched from its beginning.
+        with suppress(OSError, StoreError):
+            file.flush()
+            note.write(file.path)
+
+    def _read_in(self, file: GrowingFile) -> str:
+        """Take in all bytes that are here; return their hash."""
+        while block := file.read_at(self._checked_at, READ_BLOCK, 0.0):
+            self._head += block[: max(0, _HEAD_SIZE - len(self._head))]
+            self._hash.update(block)
+            self._checked_at += len(block)
+            if self._checked_at == file.received:
+                break
+        return self._hash.hexdigest()
 
     def _made(self) -> GrowingFile:
         if self._file is None:
@@ -255,69 +332,3 @@ class PartFile:
     def _disk_error(self, error: StoreError) -> StoreError:
         cause = error.__cause__
         return disk_error(self._folder, cause) if isinstance(cause, OSError) else error
-
-    def _check_space(self, wanted: int) -> None:
-        try:
-            free = shutil.disk_usage(self._folder).free
-        except OSError as error:
-            raise disk_error(self._folder, error) from error
-        if free < wanted + self._reserved_bytes:
-            raise StoreError(
-                str(self._folder),
-                f"the disk is almost full: {_megabytes(free)} are free, but {_megabytes(wanted)} are needed "
-                f"for the recording and {_megabytes(self._reserved_bytes)} in reserve",
-            )
-
-
-def is_part_in_use(part: Path) -> bool:
-    """Tell whether another running process writes this part, named `LABEL.PROCESS-RANDOM.part`."""
-    process = part.stem.rpartition(".")[2].partition("-")[0]
-    # On Windows signal 0 would end the process; there the file itself tells, as it cannot be deleted.
-    if os.name == "nt" or not process.isdecimal() or int(process) == os.getpid():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def disk_error(path: Path, error: OSError) -> StoreError:
-    """Return in words why the disk did not take something."""
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return StoreError(str(path), "the disk is full" if is_full else error.strerror or str(error))
-
-
-def sync_folder(folder: Path) -> None:
-    """Have a folder's names reach the disk; raises OSError."""
-    if os.name == "nt":
-        return  # Windows cannot open folders
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _begin_sync(path: Path, start: int, end: int) -> None:
-    """Have the disk begin to take a part of a file, so that little is left to wait for at its end."""
-    if not hasattr(os, "posix_fadvise"):
-        return  # nothing like it elsewhere: all of it is waited for at the end
-    # On Linux this starts the writing of pages that are not on the disk, and waits for none of them.
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.posix_fadvise(descriptor, start, end - start, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(descriptor)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:.0f} MB"

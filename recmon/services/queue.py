@@ -349,8 +349,9 @@ class DownloadQueue:
             if before is not None and record.stage is Stage.ARRIVED:
                 self._count_arrival(before, record)
             running = self._running.get(ref)
-            if running is not None and record.stage in (Stage.PAUSED, Stage.UNASKED):
-                self._let_go(ref, is_paused=record.stage is Stage.PAUSED)
+            is_paused = running is not None and record.stage is Stage.PAUSED
+            if is_paused or record.stage is Stage.UNASKED:
+                self._let_go(ref, is_paused=is_paused)
         if told:
             self._wake.set()
             self.changed.publish(tuple(told))

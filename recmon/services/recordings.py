@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from recmon.domain.calls import CallKey, RecordingRef
 from recmon.domain.stored_recordings import StoredRecording
@@ -62,28 +61,26 @@ class StoredRecordings:
         """
         return tuple(await self._database.read(lambda connection: RecordingStore(connection).here()))
 
-    async def change(
-        self, refs: Iterable[RecordingRef], change: Change, *, first: Callable[[], None] | None = None
-    ) -> tuple[StoredRecording, ...]:
+    async def change(self, refs: Iterable[RecordingRef], change: Change) -> tuple[StoredRecording, ...]:
         """Change records in one transaction; return them as they are stored now.
 
         Args:
             refs: of unknown ones a record is begun.
             change: must leave `ref` as it is.
-            first: done before, while no other process changes the table; what it raises undoes everything.
 
         Raises:
             StoreError: nothing was changed.
         """
-        return await self._write(partial(_change, refs=tuple(refs), change=change, first=first))
+        changes = dict.fromkeys(refs, change)
+        return await self.change_after(lambda: changes)
 
-    async def review(
-        self, review: Callable[[Sequence[StoredRecording]], Iterable[StoredRecording]]
+    async def change_after(
+        self, work: Callable[[], Mapping[RecordingRef, Change]]
     ) -> tuple[StoredRecording, ...]:
-        """Look through all records that have a file, while no other process changes the table.
+        """Do some work, and change records as it tells, while no other process changes the table.
 
         Args:
-            review: called in the database's thread; returns the records that are to be kept otherwise.
+            work: called in the database's thread; what it raises undoes everything.
 
         Raises:
             StoreError: nothing was changed.
@@ -91,7 +88,30 @@ class StoredRecordings:
 
         def job(connection: Connection) -> tuple[StoredRecording, ...]:
             store = RecordingStore(connection)
-            changed = tuple(review(store.here()))
+            changes = work().items()
+            changed = tuple(change(store.find(ref) or StoredRecording(ref)) for ref, change in changes)
+            store.save(changed)
+            return changed
+
+        return await self._write(job)
+
+    async def review(
+        self,
+        review: Callable[[Sequence[StoredRecording], Sequence[StoredRecording]], Iterable[StoredRecording]],
+    ) -> tuple[StoredRecording, ...]:
+        """Look through all records that have a file, while no other process changes the table.
+
+        Args:
+            review: called in the database's thread with those, and with what is wanted; returns the records
+                that are to be kept otherwise.
+
+        Raises:
+            StoreError: nothing was changed.
+        """
+
+        def job(connection: Connection) -> tuple[StoredRecording, ...]:
+            store = RecordingStore(connection)
+            changed = tuple(review(store.here(), store.wanted()))
             store.save(changed)
             return changed
 
@@ -115,17 +135,3 @@ class StoredRecordings:
         if changed:
             self.changed.publish(changed)
         return changed
-
-
-def _change(
-    connection: Connection,
-    refs: tuple[RecordingRef, ...],
-    change: Change,
-    first: Callable[[], None] | None,
-) -> tuple[StoredRecording, ...]:
-    if first is not None:
-        first()
-    store = RecordingStore(connection)
-    changed = tuple(change(store.find(ref) or StoredRecording(ref)) for ref in refs)
-    store.save(changed)
-    return changed

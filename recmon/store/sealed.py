@@ -70,7 +70,8 @@ class SealKey:
 class SealedFile:
     """An open sealed file, in positions of the recording. Bytes are only ever added at its end.
 
-    Made for one thread at a time. The last block is written by `flush` and `close`.
+    Made for one thread at a time. The last block is written by `flush` and `close`. One that was never closed
+    can be opened to go on with its whole blocks.
     """
 
     def __init__(self, path: Path, mode: str, key: SealKey) -> None:
@@ -135,6 +136,23 @@ class SealedFile:
         self._position += taken
         return taken
 
+    def truncate(self, size: int, /) -> int:
+        """Cut off everything behind the first `size` bytes; return that.
+
+        Raises:
+            RecordingAltered: there are fewer, or the block in which they end is not what was written.
+            OSError: the disk does not allow it.
+        """
+        if size > self._size:
+            raise RecordingAltered(_ALTERED)
+        if size < self._size:
+            blocks, rest = divmod(size, BLOCK)
+            self._tail = bytearray(self._block(blocks)[:rest])
+            self._whole_blocks, self._cached = blocks, (-1, b"")
+            self._file.truncate(_HEAD.size + blocks * _SEALED_BLOCK)
+            self._is_tail_written = False
+        return size
+
     def flush(self) -> None:
         """Write the last block, so that the file on the disk is whole."""
         if not self._is_tail_written:
@@ -177,9 +195,16 @@ class SealedFile:
         if rest == 0 and self._whole_blocks:
             self._whole_blocks, rest = self._whole_blocks - 1, _SEALED_BLOCK
         length = rest - _NONCE - _TAG
-        if length < 0:
-            raise RecordingAltered(_ALTERED)
-        self._tail = bytearray(self._read_block(self._whole_blocks, length, is_last=True))
+        try:
+            if length < 0:
+                raise RecordingAltered(_ALTERED)
+            self._tail = bytearray(self._read_block(self._whole_blocks, length, is_last=True))
+        except RecordingAltered:
+            if not self._is_writable:
+                raise
+            # It was never closed: what stands behind its whole blocks is unknown.
+            self._whole_blocks = payload // _SEALED_BLOCK
+            self._is_tail_written = False
 
     def _read_block(self, index: int, length: int, *, is_last: bool) -> bytes:
         self._file.seek(_HEAD.size + index * _SEALED_BLOCK)

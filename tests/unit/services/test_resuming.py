@@ -251,7 +251,7 @@ def test_what_is_left_of_a_suspended_download_goes_with_the_program(run, fetched
         async with fetched(link) as downloads:
             with pytest.raises(DownloadInterrupted):
                 await downloads.open(REF).finished()
-            assert len(list((tmp_path / "cache").iterdir())) == 1
+            assert len(list((tmp_path / "cache").glob("*.part"))) == 1
 
     run(main())
     assert list((tmp_path / "cache").iterdir()) == []
