@@ -47,7 +47,10 @@ STALLED_AFTER_S = 0.8
 """A device that has sound and plays none for this long is lost."""
 
 WAKING_S = 3.0
-"""Right after its start it may take this long."""
+"""Right after its start, and after it had nothing to play, it may take this long."""
+
+UNDER_WAY_S = 0.25
+"""A device that played so much is awake. A sound server may take a first gulp at once, and wait then."""
 
 CLOSE_DEADLINE_S = 1.0
 
@@ -87,6 +90,7 @@ class Feeder:
         self._queue_limit = 0
         self._capacity = 0
         self._queued = 0
+        self._begun = given
         self._was_sounding = False
         self._went_on_at = 0.0
         self._is_closing = False
@@ -216,7 +220,9 @@ class Feeder:
             return
         queued = max(0, self._capacity - int(self._stream.write_available))
         if queued < self._queued:
-            self._moved_at = self._went_on_at = time.monotonic()
+            self._went_on_at = time.monotonic()
+            is_under_way = self.given - queued - self._begun > UNDER_WAY_S * self._rate
+            self._moved_at = self._went_on_at if is_under_way else max(self._moved_at, self._went_on_at)
         self._queued = min(self._queued, queued)
 
     def _write(self, frames: NDArray[np.float32]) -> None:
@@ -224,6 +230,8 @@ class Feeder:
             frames = frames.mean(axis=1, keepdims=True)
         if not self._queued:
             self._went_on_at = time.monotonic()
+            self._moved_at = max(self._moved_at, self._went_on_at + WAKING_S)
+            self._begun = self.given
         self._stream.write(frames.tobytes())
         self.given += len(frames)
         self._queued += len(frames)

@@ -282,6 +282,26 @@ def test_device_that_plays_nothing_of_what_it_has_is_stalled(
     assert not output.is_stalled
 
 
+def test_a_sound_server_that_takes_a_gulp_and_waits_is_not_lost_one_that_plays_and_stops_is(
+    library: PortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeder_module, "STALLED_AFTER_S", 0.05)
+    output, user, _ = opened()
+    user.left = 100_000
+    output.start()
+    stream = library.streams[0]
+    until(lambda: len(stream.written) == 1200)
+    stream.play(640)
+    until(lambda: len(stream.written) == 640 + CAPACITY)
+    # Far longer than a device that plays may stand still.
+    waited_from = time.monotonic()
+    until(lambda: time.monotonic() - waited_from > 0.2)
+    assert not output.is_stalled
+    stream.play(2_000)
+    until(lambda: output.is_stalled)
+    output.close()
+
+
 def test_sound_server_that_waits_for_a_full_buffer_after_it_ran_dry_gets_it(library: PortAudio) -> None:
     output, user, _ = opened()
     user.left = 100_000
