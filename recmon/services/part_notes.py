@@ -46,13 +46,13 @@ class PartNote:
         new = part.with_suffix(_NEW_NOTE)
         with open(new, "wb", buffering=0) as file:
             file.write(json.dumps(asdict(self)).encode())
-        os.replace(new, part.with_suffix(_NOTE))
+        os.replace(new, note_path(part))
 
     @classmethod
     def read(cls, part: Path) -> PartNote | None:
         """Return the note beside a part; None where there is none that can be relied on."""
         try:
-            values = json.loads(part.with_suffix(_NOTE).read_bytes())
+            values = json.loads(note_path(part).read_bytes())
             note = cls(**values)
         except (OSError, ValueError, TypeError):
             return None
@@ -72,6 +72,11 @@ class PartNote:
             and self.validator.isascii()
             and self.validator.isprintable()
         )
+
+
+def note_path(part: Path) -> Path:
+    """Return where the note of a part is."""
+    return part.with_suffix(_NOTE)
 
 
 def new_part_name(label: str) -> str:
@@ -120,12 +125,12 @@ def parts_to_go_on_with(paths: Iterable[Path], labels: Set[str]) -> dict[str, Pa
 
 def take_over_note(before: Path, part: Path) -> None:
     """Give the note of a part the name that goes with the part's new one; raises OSError."""
-    os.replace(before.with_suffix(_NOTE), part.with_suffix(_NOTE))
+    os.replace(note_path(before), note_path(part))
 
 
 def files_of(part: Path) -> tuple[Path, ...]:
     """Return where a part and what belongs to it may be."""
-    return part, part.with_suffix(_NOTE), part.with_suffix(_NEW_NOTE)
+    return part, note_path(part), part.with_suffix(_NEW_NOTE)
 
 
 def remove_note(part: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recmon.services.disk import disk_error
-from recmon.services.part_notes import files_of, is_in_use, is_of_part, parts_to_go_on_with
+from recmon.services.part_notes import is_in_use, is_of_part, note_path, parts_to_go_on_with
 
 SEALED = "-sealed"
 """How the stem of an encrypted recording's name ends."""
@@ -58,7 +58,7 @@ def take_stock(folder: Path, known: Set[str], wanted: Set[str]) -> Stock:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         paths = list(folder.iterdir())
         stock = Stock(left=parts_to_go_on_with(paths, wanted))
-        kept = {path for part in stock.left.values() for path in files_of(part)}
+        kept = {path for part in stock.left.values() for path in (part, note_path(part))}
         for path in paths:
             if path.name in known:
                 stock.names.add(path.name)

@@ -21,14 +21,14 @@ from recmon.errors import (
     DownloadRefused,
     RecordingMissing,
 )
-from recmon.protocol.http import HttpFlow, HttpRequest, ReadMore
+from recmon.protocol.http import HttpFlow, HttpRequest, ReadMore, range_headers, range_start
 from recmon.services.cache import RecordingCache
 from recmon.services.downloads import DownloadService
 from recmon.services.queue import DownloadQueue
 from recmon.services.recordings import StoredRecordings
 from recmon.settings.model import TlsOptions
 from recmon.store.database import Database
-from recmon.vendors.base import MediaHead, Now
+from recmon.vendors.base import MediaHead, Now, ResumePoint
 
 SERVER = ServerId("archive")
 
@@ -76,6 +76,19 @@ class Flows:
         return MediaHead(kind.extension)
 
 
+class RangeFlows(Flows):
+    """A server that can be asked for the rest."""
+
+    def resume(self, locator: str, now: Now, point: ResumePoint) -> HttpFlow[MediaHead]:
+        headers = (("Host", "h"), *range_headers(point.offset, point.validator))
+        response = yield HttpRequest("GET", "/" + locator.partition(":")[2], headers, is_streamed=True)
+        if range_start(response) == point.offset:
+            return MediaHead(point.extension, point.offset)
+        while len(response.body) < 12 and not response.is_complete:
+            response = yield ReadMore(12)
+        return MediaHead(".wav")
+
+
 class Parts:
     """The program's parts that bring recordings."""
 
@@ -88,10 +101,10 @@ class Parts:
 @asynccontextmanager
 async def parts(folder: Path, flows: Any, now: Any = utc_now, **options: Any) -> AsyncIterator[Parts]:
     """Open the parts on a data folder."""
-    reserved = options.pop("reserved_bytes", 0)
+    kept = {name: options.pop(name) for name in ("reserved_bytes", "seals", "get_key") if name in options}
     async with Database(folder / "history.sqlite3") as database:
         recordings = StoredRecordings(database)
-        cache = RecordingCache(folder / "recordings", recordings, now, reserved_bytes=reserved)
+        cache = RecordingCache(folder / "recordings", recordings, now, **{"reserved_bytes": 0, **kept})
         async with (
             DownloadService(lambda name: flows, cache, now, **options) as downloads,
             DownloadQueue(downloads, recordings, now) as queue,

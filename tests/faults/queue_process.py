@@ -10,14 +10,14 @@ import asyncio
 import sys
 from pathlib import Path
 
-from downloading import Flows, parts, place
+from downloading import RangeFlows, parts, place
 
 from recmon.services.queue import Wish
 from recmon.settings.model import TlsOptions
 
 
 async def main(folder: Path, url: str, authority: Path, count: int) -> None:
-    async with parts(folder, Flows(url, TlsOptions(ca_file=authority))) as here:
+    async with parts(folder, RangeFlows(url, TlsOptions(ca_file=authority))) as here:
         await here.queue.add(Wish(place(number)) for number in range(count))
         print("ready", flush=True)
         changed = asyncio.Event()
