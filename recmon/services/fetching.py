@@ -16,8 +16,9 @@ from recmon.publisher import Publisher
 from recmon.services.details import CallDetails
 from recmon.services.downloads import DownloadService
 from recmon.services.history import HistoryService
-from recmon.services.queue import DownloadQueue, Wish, wishes_of
+from recmon.services.queue import DownloadQueue
 from recmon.services.queue_progress import QueueEntry
+from recmon.services.wishes import Wish, wishes_of
 
 _log = logging.getLogger(__name__)
 
@@ -106,14 +107,14 @@ class CallRecordings:
 
     def _on_calls(self, change: CallBookChange) -> None:
         for call in change.removed:
-            if self._queue.awaits(call.key):
-                self._group.create_task(self._note(self._queue.call_over(call)))
+            if self._queue.calls.awaits(call.key):
+                self._group.create_task(self._note(self._queue.calls.call_over(call)))
 
     def _on_stored(self, calls: tuple[Call, ...]) -> None:
         # Some servers tell of a recording long after its call.
         for call in calls:
-            if call.recordings and call.state.is_over and self._queue.lacks_place(call.key):
-                self._group.create_task(self._note(self._queue.place_told(call)))
+            if call.recordings and call.state.is_over and self._queue.calls.lacks_place(call.key):
+                self._group.create_task(self._note(self._queue.calls.place_told(call)))
 
     async def _note(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from recmon.domain.calls import RecordingRef, ServerId
-from recmon.services.queue import Wish
+from recmon.services.wishes import Wish
 from recmon.settings.model import TlsOptions
 from tests.bench.processes import rss_mb
 from tests.faults.downloading import Flows, parts, place, utc_now

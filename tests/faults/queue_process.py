@@ -12,7 +12,7 @@ from pathlib import Path
 
 from downloading import RangeFlows, parts, place
 
-from recmon.services.queue import Wish
+from recmon.services.wishes import Wish
 from recmon.settings.model import TlsOptions
 
 

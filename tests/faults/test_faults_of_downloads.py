@@ -34,7 +34,7 @@ from recmon.domain.calls import RecordingRef
 from recmon.domain.stored_recordings import Stage
 from recmon.errors import DownloadInterrupted, RecmonError, StoreError
 from recmon.net.answers import HttpLimits
-from recmon.services.queue import Wish
+from recmon.services.wishes import Wish
 from recmon.settings.model import Secret, SecretRef, TlsOptions
 from recmon.simulators.ccfs import CcfsSimulator
 from recmon.simulators.certificates import Certificate

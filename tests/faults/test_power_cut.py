@@ -27,8 +27,8 @@ from test_faults_of_downloads import FileServer, until
 
 from recmon.domain.stored_recordings import Stage
 from recmon.services.cache import RecordingCache
-from recmon.services.queue import Wish
 from recmon.services.recordings import StoredRecordings
+from recmon.services.wishes import Wish
 from recmon.store.database import Database
 
 MIXTURES = int(os.environ.get("RECMON_CUTS", "1"))

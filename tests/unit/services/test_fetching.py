@@ -169,14 +169,14 @@ def test_a_recording_that_is_told_of_after_its_call_is_fetched_when_it_was_asked
     async def main():
         async with opened("list") as (here, downloads):
             assert await here.fetching.fetch([live], is_awaited=True) == 1
-            assert here.queue.lacks_place(CALL.key)
+            assert here.queue.calls.lacks_place(CALL.key)
             over = replace(live, state=CallState.ENDED, ended_at=CALL.ended_at)
             here.changes.publish(CallBookChange(added=(), updated=(), removed=(over,)))
             await here.history.import_calls([over])
-            assert here.queue.lacks_place(CALL.key)
+            assert here.queue.calls.lacks_place(CALL.key)
             await here.history.import_calls([CALL])
             await here.until(lambda: all(downloads.cached(ref) for ref in REFS))
             await here.until(lambda: here.queue.totals().is_empty)
-            assert not here.queue.lacks_place(CALL.key)
+            assert not here.queue.calls.lacks_place(CALL.key)
 
     run(main(), 40)

@@ -29,7 +29,8 @@ from recmon.domain.stored_recordings import Stage
 from recmon.errors import AuthenticationFailed, DownloadPostponed, RecordingMissing, RecordingNotReady
 from recmon.protocol.http import HttpFlow, HttpRequest, ReadMore
 from recmon.services.downloads import DownloadService
-from recmon.services.queue import DownloadQueue, Wish, wishes_of
+from recmon.services.queue import DownloadQueue
+from recmon.services.wishes import Wish, wishes_of
 from recmon.settings.model import TlsOptions
 from recmon.vendors.base import MediaHead, Now
 
@@ -348,10 +349,10 @@ def test_a_recording_that_is_waited_for_is_there_soon_after_the_server_has_it(ru
             here.queue.arrived.subscribe(arrived.append)
             await here.queue.add(wishes_of(live, live.recordings, is_awaited=True))
             assert here.queue.entry(place(1)).obstacle.kind is ObstacleKind.AFTER_CALL
-            assert here.queue.awaits(CALL)
+            assert here.queue.calls.awaits(CALL)
             assert server.asked == []
-            await here.queue.call_over(replace(live, state=CallState.ENDED))
-            assert not here.queue.awaits(CALL)
+            await here.queue.calls.call_over(replace(live, state=CallState.ENDED))
+            assert not here.queue.calls.awaits(CALL)
             await here.until(lambda: len(server.asked) == 2)
             await here.until_stage(place(1), Stage.WAITING)
             obstacle = here.queue.entry(place(1)).obstacle
@@ -385,7 +386,9 @@ def test_a_place_that_is_told_with_the_end_of_the_call_takes_the_place_of_the_un
         async with opened() as here:
             await here.queue.add(wishes_of(live, (), is_awaited=True))
             assert here.queue.totals().waiting == 1
-            await here.queue.call_over(replace(live, state=CallState.ENDED, recordings=(place("late"),)))
+            await here.queue.calls.call_over(
+                replace(live, state=CallState.ENDED, recordings=(place("late"),))
+            )
             await here.until(lambda: here.queue.totals().is_empty)
             assert here.downloads.cached(place("late"))
 
