@@ -180,18 +180,20 @@ class HttpClient:
                     if answer is None:
                         raise ValueError("ReadMore must follow a streamed request")
                     response = await answer.read(step.size)
+                    step = _advance(flow, response)
                 else:
                     if answer is not None:
                         answer.close()
                         answer = None
                     answer = await self._ask(step)
                     if step.is_streamed:
-                        response = await answer.read(1)
+                        # Of a beginning only the first bytes are looked at, and someone may wait to hear it.
+                        step = _advance(flow, await answer.read(1))
                     else:
                         response = await answer.read_all()
                         answer.close()
                         answer = None
-                step = await _advance_aside(flow, response)
+                        step = await _advance_aside(flow, response)
         except BaseException:
             if answer is not None:
                 answer.close()
