@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import trustme
-from hooking import PBX, Hooked, free_port, raw, utc_now
+from hooking import PBX, Hooked, JsonParser, free_port, raw, utc_now
 
 from recmon.errors import ListenerFailed
 from recmon.net.listener import Listener
+from recmon.services.hooks import HookedServer
 from recmon.services.statuses import LinkState
 from recmon.settings.model import ListenerSettings, ListenerTls
 
@@ -76,7 +77,8 @@ def test_a_file_that_is_no_certificate_is_named(run: Run, tmp_path: Path, settin
             error = hooked.monitor.status(PBX).error
             assert isinstance(error, ListenerFailed)
             assert settings.tls.key in str(error)
-            hooked.hooks.use(settings)
+            given = [HookedServer(PBX, JsonParser)]
+            assert await hooked.hooks.follow(given, settings) == ()
             await hooked.until_live()
 
     run(scenario())
