@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import codec, downloads, events, hooks, live_list, sound, start, waveform_paint
+from tests.bench import codec, downloads, events, hooks, live_list, sound, start, underflow, waveform_paint
 
 BENCHMARKS: Mapping[str, Callable[[], Mapping[str, float]]] = {
     "codec": codec.measure,
@@ -23,7 +23,10 @@ BENCHMARKS: Mapping[str, Callable[[], Mapping[str, float]]] = {
     "sound": sound.measure,
     "waveform_paint": waveform_paint.measure,
 }
-LONG: Mapping[str, Callable[[], Mapping[str, float]]] = {"live_list": live_list.measure}
+LONG: Mapping[str, Callable[[], Mapping[str, float]]] = {
+    "live_list": live_list.measure,
+    "underflow": underflow.measure,
+}
 """Run only when they are named."""
 
 

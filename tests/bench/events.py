@@ -61,6 +61,7 @@ def run_window(
     servers: int,
     options: Sequence[str] = (),
     settle_s: float = 0.0,
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Send events to a window in another process; return what it measured, and how many were `sent`.
 
@@ -71,6 +72,7 @@ def run_window(
         servers: how many send them.
         options: further ones of `load`.
         settle_s: how long the window is left alone before the first event.
+        environment: of the window, besides its own.
     """
     load = subprocess.Popen(
         [
@@ -96,7 +98,7 @@ def run_window(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=child_environment(),
+            env=child_environment(**(environment or {})),
         )
         assert window.stdin is not None
         assert window.stdout is not None
