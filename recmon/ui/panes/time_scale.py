@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LEAST_S = 1.0
 """What is seen at the closest."""
@@ -64,20 +69,16 @@ class TimeScale:
         share = min(1.0, max(0.0, (seconds - self.first_s) / self.length_s))
         return self.left + round(share * self.width)
 
-    def stretches(self, spans: Iterable[tuple[float, float]]) -> list[tuple[int, int]]:
+    def stretches(self, spans: Sequence[tuple[float, float]] | NDArray[np.float64]) -> list[tuple[int, int]]:
         """Return the first and last pixels (as `x_of` tells) of the spans of time that are seen at all."""
-        begin_s, length_s, left, width = self.first_s, self.length_s, self.left, self.width
-        if not length_s:
+        if not self.length_s or not len(spans):
             return []
-        end_s = begin_s + length_s
-        found = []
-        # As in `x_of`, but without asking for each end what is seen: there may be a thousand.
-        for first_s, last_s in spans:
-            if last_s >= begin_s and first_s <= end_s:
-                first = round((first_s - begin_s) / length_s * width) if first_s > begin_s else 0
-                last = round((last_s - begin_s) / length_s * width) if last_s < end_s else width
-                if last > first:
-                    found.append((left + first, left + last))
+        # With numpy, which the player has loaded by now: there may be a thousand.
+        import numpy as np
+
+        shares = (np.asarray(spans) - self.first_s) / self.length_s
+        edges = self.left + np.rint(np.clip(shares, 0.0, 1.0) * self.width).astype(int)
+        found: list[tuple[int, int]] = edges[edges[:, 1] > edges[:, 0]].tolist()
         return found
 
     def sees(self, seconds: float) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
-from PySide6.QtCore import QPoint, QRect, Qt
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QImage, QPainter
 
 from recmon.services.markers import CallMarker
 from recmon.ui import text as words
@@ -79,7 +80,7 @@ def paint_flags(
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(color)
     top = area.top()
-    ranges = ((flag.begin_s, flag.end_s) for flag in flags if flag.has_length and flag.end_s is not None)
+    ranges = [(flag.begin_s, flag.end_s) for flag in flags if flag.has_length and flag.end_s is not None]
     seen = [(scale.x_of(flag.begin_s), flag.is_note) for flag in _seen(flags, scale)]
     pole_px = min(_POLE_PX, area.height())
     # All at once: there may be hundreds.
@@ -90,14 +91,30 @@ def paint_flags(
         ]
     )
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    dot = _dot(color.rgba(), painter.device().devicePixelRatioF())
     for x, is_note in seen:
         if is_note:
-            painter.drawEllipse(x - FLAG_PX // 2, top, FLAG_PX, FLAG_PX)
+            painter.drawImage(x - FLAG_PX // 2, top, dot)
         else:
             painter.drawPolygon(
                 [QPoint(x, top), QPoint(x + FLAG_PX, top + FLAG_PX // 2), QPoint(x, top + FLAG_PX)]
             )
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+
+@lru_cache(maxsize=8)
+def _dot(color: int, ratio: float) -> QImage:
+    """Return a note's dot: drawing hundreds of circles anew would take longer than all the rest."""
+    image = QImage(QSize(FLAG_PX, FLAG_PX) * ratio, QImage.Format.Format_ARGB32_Premultiplied)
+    image.setDevicePixelRatio(ratio)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor.fromRgba(color))
+    painter.drawEllipse(0, 0, FLAG_PX, FLAG_PX)
+    painter.end()
+    return image
 
 
 def _of_marker(marker: CallMarker) -> Flag:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter
@@ -24,6 +26,12 @@ _STRIP_GAP_PX = 3
 _PLAYED_BAR, _UNPLAYED_BAR = 2, 1.25  # in width too, so that the played part stands out in every colour
 _SILENCE_ALPHA, _TALK_OVER_ALPHA, _SKIPPED_ALPHA = 90, 56, 150
 _HATCH_PX = 8  # of Qt's pattern, from line to line
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_KEPT_EDGES = 8
 
 PeaksOf = Callable[[float, float, int], Waveform | None]
 """Finds the peaks between two times, in about so many stretches; None where they are not known."""
@@ -72,6 +80,7 @@ class WaveformLayers:
 
     def __init__(self) -> None:
         self._frame: Frame | None = None
+        self._edges = _Edges()
         self._shade = QImage()
         self._played = _Bars(_PLAYED_BAR, is_pale=False)
         self._unplayed = _Bars(_UNPLAYED_BAR, is_pale=True)
@@ -92,7 +101,7 @@ class WaveformLayers:
             self._unplayed.show(frame, lanes, halves)
         if before is None or _shade_of(before) != _shade_of(frame):
             self._shade = _cleared(self._shade, frame)
-            _draw_shade(self._shade, frame)
+            _draw_shade(self._shade, frame, self._edges)
         if before is None or _marks_of(before) != _marks_of(frame):
             self._marks = _cleared(self._marks, frame)
             _draw_marks(self._marks, frame)
@@ -163,7 +172,27 @@ def _cleared(image: QImage, frame: Frame) -> QImage:
     return image
 
 
-def _draw_shade(image: QImage, frame: Frame) -> None:
+class _Edges:
+    """Where stretches of time begin and end, as numbers; those of the last few are kept."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, tuple[object, NDArray[np.float64]]] = OrderedDict()
+
+    def of(self, spans: tuple[Span, ...]) -> NDArray[np.float64]:
+        """Return begins and ends in seconds, of shape (number, 2)."""
+        import numpy as np
+
+        known = self._known.get(id(spans))
+        # The object is kept as well: another one cannot have its place in memory meanwhile.
+        if known is None or known[0] is not spans:
+            ends = [end for span in spans for end in (span.begin_s, span.end_s)]
+            known = self._known[id(spans)] = (spans, np.array(ends).reshape(-1, 2))
+            if len(self._known) > _KEPT_EDGES:
+                self._known.popitem(last=False)
+        return known[1]
+
+
+def _draw_shade(image: QImage, frame: Frame, edges: _Edges) -> None:
     """Shade silences and talk-overs; hatch silences that are passed over."""
     speech = frame.content.speech
     width, height = frame.size[0], frame.size[1] - STRIP_PX - _STRIP_GAP_PX
@@ -178,20 +207,14 @@ def _draw_shade(image: QImage, frame: Frame) -> None:
     if speech is not None:
         # Onto nothing: written instead of blended, which takes a twentieth of the time.
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
-        _draw_spans(
-            painter, frame, map(_ends, speech.silences), _faint(frame.tokens.line, _SILENCE_ALPHA), 0, rows
-        )
-        _draw_spans(
-            painter,
-            frame,
-            map(_ends, speech.talk_overs),
-            _faint(frame.tokens.warning, _TALK_OVER_ALPHA),
-            0,
-            rows,
-        )
+        for spans, color in (
+            (speech.silences, _faint(frame.tokens.line, _SILENCE_ALPHA)),
+            (speech.talk_overs, _faint(frame.tokens.warning, _TALK_OVER_ALPHA)),
+        ):
+            _draw_spans(painter, frame, edges.of(spans), color, 0, rows)
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceOver)
     hatch = QBrush(_faint(frame.tokens.quiet, _SKIPPED_ALPHA), Qt.BrushStyle.BDiagPattern)
-    _draw_spans(painter, frame, map(_ends, frame.content.skipped), hatch, 0, rows)
+    _draw_spans(painter, frame, edges.of(frame.content.skipped), hatch, 0, rows)
     painter.end()
     # Half a device pixel more is one, as for a painter.
     repeat_rows(stripe, image, int(height * frame.ratio + 0.5))
@@ -232,14 +255,10 @@ def _draw_bracket(painter: QPainter, x: int, inward: int, height: int, color: QC
         painter.fillRect(QRect(left if inward > 0 else left - 4, top, 6, 2), color)
 
 
-def _ends(span: Span) -> tuple[float, float]:
-    return span.begin_s, span.end_s
-
-
 def _draw_spans(
     painter: QPainter,
     frame: Frame,
-    spans: Iterable[tuple[float, float]],
+    spans: Sequence[tuple[float, float]] | NDArray[np.float64],
     brush: QBrush | QColor,
     top: int,
     height: int,
