@@ -66,8 +66,7 @@ class SettingsWatch:
 
     async def __aenter__(self) -> SettingsWatch:
         if self._settings.source is not None:
-            seen = await asyncio.to_thread(_stamp, self._settings.source)
-            self._task = asyncio.create_task(self._run(self._settings.source, seen), name="settings file")
+            self._task = asyncio.create_task(self._run(self._settings.source), name="settings file")
         return self
 
     async def __aexit__(
@@ -77,7 +76,9 @@ class SettingsWatch:
             self._task.cancel()
             await asyncio.wait({self._task})
 
-    async def _run(self, source: Path, seen: _Stamp | None) -> None:
+    async def _run(self, source: Path) -> None:
+        # The first look reads the file in any case: it may have changed since it was read for the start.
+        seen: _Stamp | None = None
         while True:
             await asyncio.sleep(self._every_s)
             stamp = await asyncio.to_thread(_stamp, source)
