@@ -152,6 +152,14 @@ def test_an_unconfirmed_call_says_so_in_place_of_its_duration(model: LiveCalls, 
     assert cell.data(Role.LOOK).token == "bad"
 
 
+def test_a_screen_reader_hears_which_call_a_row_is(model: LiveCalls, book: CallBook) -> None:
+    book.apply(EAST, [started(1, ago_s=75)])
+    model.flush()
+    spoken = model.index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole)
+    shown = [model.index(0, column).data() for column in (FROM, FROM + 1, STARTED, DURATION)]
+    assert spoken == f"State: {model.index(0, 0).data()}, {shown[0]} to {shown[1]}, {shown[2]}, {shown[3]}"
+
+
 @pytest.mark.parametrize(
     ("state", "said", "token"),
     [

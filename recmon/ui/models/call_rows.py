@@ -134,12 +134,19 @@ class CallRows(QAbstractTableModel):
 
     def _spoken(self, row: int, column: Column, call: Call) -> str:
         words = f"{column.menu_title}: {column.text(call, self.moment())}"
+        if column.name == "state":
+            # Where one goes from row to row by key, this cell is read: it tells which call it is.
+            return f"{words}, {self._summary(call)}"
         mark = self.leg_mark(row)
         if mark is None or column.name != "from":
             return words
         if not mark.is_first:
             return f"{words}, number {mark.number} of {mark.count}"
         return f"{words}, {mark.words}, {'shown' if mark.is_expanded else 'folded away'}"
+
+    def _summary(self, call: Call) -> str:
+        shown = {column.name: column.text(call, self.moment()) for column in self.columns}
+        return f"{shown['from']} to {shown['to']}, {shown['started']}, {shown['duration']}"
 
     def _emit_rows_changed(self, rows: Sequence[int]) -> None:
         """Tell that these rows, in ascending order, are new in every cell; neighbours in one signal."""

@@ -98,7 +98,7 @@ class CallPane(QWidget):
     zone_clicked = Signal()
     reason_asked = Signal(str)
 
-    def __init__(self, theme: Theme, now: Callable[[], datetime]) -> None:
+    def __init__(self, theme: Theme, now: Callable[[], datetime], name: str) -> None:
         super().__init__()
         self._now = now
         self.why_not_listen: Callable[[Call], str] = lambda call: ""
@@ -108,6 +108,7 @@ class CallPane(QWidget):
         self._gaps: dict[ServerId, datetime] = {}
         self.band = Band()
         self.table = CallTable(theme)
+        self.table.setAccessibleName(name)
         self.empty = EmptyState(self.table.viewport())
         self.status = StatusLine()
         self.status.show_zone(self.zone)

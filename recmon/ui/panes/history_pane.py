@@ -44,7 +44,7 @@ class HistoryPane(CallPane):
         leg_of: LegOf = lambda call: None,
         marks: ListenerMarks | None = None,
     ) -> None:
-        super().__init__(theme, now)
+        super().__init__(theme, now, "Past calls")
         self._tasks = tasks
         self._text = ""
         self._query: Query = EVERYTHING

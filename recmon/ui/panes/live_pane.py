@@ -45,7 +45,7 @@ class LivePane(CallPane):
         *,
         has_servers: bool = True,
     ) -> None:
-        super().__init__(theme, now)
+        super().__init__(theme, now, "Live calls")
         self._has_servers = has_servers
         self._is_filtered = False
         self._longest_s: float | None = None
