@@ -65,6 +65,7 @@ class RecordingState(Enum):
     RECORDING = "recording"
     UNKNOWN = "unknown"
     EXPECTED = "expected"
+    WAITING = "waiting"
     AVAILABLE = "available"
     FAILED = "failed"
 

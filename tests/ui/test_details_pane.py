@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from recmon.domain.calls import Call, CallKey, CallState, Direction, Party, RecordingRef, ServerId
 from recmon.domain.cdr import CdrField, CdrSection
 from recmon.domain.recordings import AudioInfo, Waveform
+from recmon.domain.stored_recordings import Failure, Stage, StoredRecording
 from recmon.errors import RecordingMissing
 from recmon.publisher import Publisher
 from recmon.services.downloads import DownloadState, DownloadStatus
@@ -418,7 +419,8 @@ def test_what_became_of_a_download_is_said_at_once(
 ) -> None:
     theme = Theme(qapp, ThemeChoice.LIGHT)
     downloads, states = NoDownloadsYet(), RecordingStates()
-    states.follow(downloads)
+    records: Publisher[tuple[StoredRecording, ...]] = Publisher()
+    states.follow(downloads, records)
     pane = DetailsPane(details, playback, None, notifier, theme, states=states)
     qtbot.addWidget(pane)
     pane.show_call(ENDED)
@@ -427,5 +429,12 @@ def test_what_became_of_a_download_is_said_at_once(
     downloads.changed.publish(DownloadStatus(REF, DownloadState.FAILED))
     assert "failed" in view.toPlainText()
     assert "expected" not in view.toPlainText()
+    # It is in the queue, and tried again by itself.
+    failure = Failure("RecordingMissing", "the server has no such file, or not yet")
+    records.publish((StoredRecording(REF, stage=Stage.WAITING, failure=failure),))
+    assert "waiting" in view.toPlainText()
+    assert "failed" not in view.toPlainText()
+    downloads.changed.publish(DownloadStatus(REF, DownloadState.DONE))
+    assert "available" in view.toPlainText()
     pane.close_subscriptions()
     states.stop()

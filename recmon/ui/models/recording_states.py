@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from PySide6.QtCore import QObject, Signal
 
 from recmon.domain.calls import Call, RecordingRef
-from recmon.publisher import Subscription
+from recmon.domain.stored_recordings import Stage, StoredRecording
+from recmon.publisher import Publisher, Subscription
 from recmon.ui import text
 from recmon.ui.text import RecordingState
 
@@ -33,20 +34,23 @@ class RecordingStates(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._downloads: Any = None
-        self._subscription: Subscription | None = None
+        self._subscriptions: tuple[Subscription, ...] = ()
         self._seen: dict[RecordingRef, RecordingState] = {}
         self._looked_for: set[RecordingRef] = set()
 
-    def follow(self, downloads: Any) -> None:
-        """Follow a download service until `stop`."""
+    def follow(self, downloads: Any, records: Publisher[tuple[StoredRecording, ...]]) -> None:
+        """Follow a download service, and what is kept of recordings, until `stop`."""
         self._downloads = downloads
-        self._subscription = downloads.changed.subscribe(self._on_download_changed)
+        self._subscriptions = (
+            downloads.changed.subscribe(self._on_download_changed),
+            records.subscribe(self._on_records_changed),
+        )
 
     def stop(self) -> None:
         """Follow nothing any more; what is known stays."""
-        if self._subscription is not None:
-            self._subscription.cancel()
-        self._subscription = self._downloads = None
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        self._downloads = None
 
     def of(self, call: Call) -> RecordingState:
         """Tell the state of a call's recording."""
@@ -67,7 +71,16 @@ class RecordingStates(QObject):
 
     def _on_download_changed(self, status: DownloadStatusLike) -> None:
         state = {"DONE": RecordingState.AVAILABLE, "FAILED": RecordingState.FAILED}.get(status.state.name)
-        if state is None or self._seen.get(status.ref) is state:
-            return
-        self._seen[status.ref] = state
-        self.changed.emit(status.ref)
+        if state is not None:
+            self._note(status.ref, state)
+
+    def _on_records_changed(self, records: tuple[StoredRecording, ...]) -> None:
+        for record in records:
+            # It did not come and is tried again by itself, whatever its last download came to.
+            if record.stage is Stage.WAITING and record.failure is not None:
+                self._note(record.ref, RecordingState.WAITING)
+
+    def _note(self, ref: RecordingRef, state: RecordingState) -> None:
+        if self._seen.get(ref) is not state:
+            self._seen[ref] = state
+            self.changed.emit(ref)

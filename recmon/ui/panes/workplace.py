@@ -103,7 +103,7 @@ class Workplace(QWidget):
         self._state = state
         self._shown: CallKey | None = None
         self._recordings = RecordingStates()
-        self._recordings.follow(services.downloads)
+        self._recordings.follow(services.downloads, services.recordings.changed)
         self._marks = ListenerMarks()
         self._marks.follow(services.notes, services.heard, services.health)
         self.live = LivePane(
