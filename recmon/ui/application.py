@@ -43,6 +43,7 @@ def run(
     state_file: Path | None = None,
     title: str = APPLICATION,
     quit_after_s: float | None = None,
+    is_interrupted: Callable[[], bool] = lambda: False,
 ) -> int:
     """Show the window and stay until it is closed.
 
@@ -52,6 +53,7 @@ def run(
         state_file: where geometry and columns are kept; None means the platform's own place.
         title: of the window.
         quit_after_s: close by itself after this time; None means never.
+        is_interrupted: tells whether the program was interrupted before this could be noticed here.
 
     Returns:
         The exit code: 0 when the window was closed, 130 when the program was interrupted.
@@ -76,7 +78,7 @@ def run(
         with loop:
             asyncio.set_event_loop(loop)
             session = _Session(window, tasks, crashes)
-            code: int = loop.run_until_complete(session.live(open_services, quit_after_s))
+            code: int = loop.run_until_complete(session.live(open_services, quit_after_s, is_interrupted))
             return code
     finally:
         asyncio.set_event_loop(None)
@@ -95,11 +97,16 @@ class _Session:
         window.painted.connect(self._painted.set)
         self._is_interrupted = False
 
-    async def live(self, open_services: OpenServices, quit_after_s: float | None) -> int:
+    async def live(
+        self, open_services: OpenServices, quit_after_s: float | None, is_interrupted: Callable[[], bool]
+    ) -> int:
         """Show the window, serve it until the user quits, and return the exit code."""
         loop = asyncio.get_running_loop()
         self._window.quit_requested.connect(self._quit.set)
         restore_signals = self._watch_signals()
+        if is_interrupted():
+            self._is_interrupted = True
+            self._quit.set()
         timer = loop.call_later(quit_after_s, self._quit.set) if quit_after_s is not None else None
         self._window.show()
         serving = asyncio.create_task(self._serve(open_services), name="services")

@@ -111,6 +111,17 @@ def test_services_open_after_the_first_paint_and_close_when_it_quits(
     assert (tmp_path / "window.ini").exists()
 
 
+def test_an_interruption_from_before_the_window_ends_it_with_everything_closed(
+    steady_qapp: QApplication, tmp_path: Path
+) -> None:
+    services = WindowServices()
+    code = run_window(
+        services.open, state_file=tmp_path / "window.ini", quit_after_s=15, is_interrupted=lambda: True
+    )
+    assert code == 130
+    assert services.events in ([], ["opened", "closed"])
+
+
 @pytest.mark.expects_log("the services could not be used")
 def test_settings_that_cannot_be_used_are_told_in_the_window(
     steady_qapp: QApplication, tmp_path: Path
