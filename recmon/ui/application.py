@@ -125,6 +125,8 @@ class _Session:
         try:
             # In a thread: the window answers meanwhile, and its first click does not pay for it.
             await asyncio.to_thread(load_workplace)
+            if self._quit.is_set():
+                return  # nothing is opened, only to be closed at once
             async with await asyncio.to_thread(open_services) as services:
                 self._window.attach(services)
                 try:
