@@ -70,6 +70,9 @@ class FakeOutput:
         assert self._source is not None, "the device is not open"
         assert self.is_started, "the device was not started"
         latency = round(self.latency_s * self.rate)
+        if self._source.is_overtaken:
+            # As a device that plays out what it has.
+            self._source.take_back(None)
         count = self._source.take(out, self._given, max(0, self._given - latency))
         assert not np.isnan(out[:count]).any()
         out[count:] = 0.0

@@ -30,6 +30,10 @@ class FakeDownload:
 
     def __init__(self) -> None:
         self.file: asyncio.Future[GrowingFile] = asyncio.get_running_loop().create_future()
+        self.hurried: list[Callable[[GrowingFile], None]] = []
+
+    def when_begun(self, take: Callable[[GrowingFile], None]) -> None:
+        self.hurried.append(take)
 
     async def opened(self) -> GrowingFile:
         return await asyncio.shield(self.file)

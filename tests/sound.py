@@ -185,6 +185,22 @@ class Monitor:
             assert time.monotonic() < give_up_at, "no sound came"
             time.sleep(0.002)
 
+    def silence_after(self, at_s: float, loudness: float, within_s: float) -> float:
+        """Return when the last sample louder than this came that came within a time after another one.
+
+        Args:
+            at_s: monotonic.
+            loudness: of 1.
+            within_s: later than this after `at_s`, nothing counts.
+        """
+        wait_until(lambda: self._heard[-1][0] >= at_s + within_s, START_DEADLINE_S, "nothing is heard")
+        loud = [
+            came
+            for came, data in list(self._heard)
+            if at_s <= came <= at_s + within_s and _loudest(data) > loudness
+        ]
+        return loud[-1] if loud else at_s
+
     def _listen(self) -> None:
         assert self._recorder is not None
         assert self._recorder.stdout is not None

@@ -56,6 +56,7 @@ class PlayBuffer:
         self._begin = 0
         self._is_ended = True
         self._is_held = True
+        self._is_overtaken = False
         self._is_starving = False
         self._is_room_wanted = False
         self._is_first = False
@@ -79,6 +80,7 @@ class PlayBuffer:
         self._is_first = True
         self._ring.begin(position_s, sample_rate, self._oldest())
         self._begin = self._ring.written
+        self._is_overtaken = True
 
     def jump(self, position_s: float) -> None:
         """Let what is put next belong to another place, and be heard right behind what waits."""
@@ -132,8 +134,9 @@ class PlayBuffer:
     # Any thread
 
     def hold(self) -> None:
-        """Be silent from the next block on; nothing is lost."""
+        """Be silent at once; nothing is lost."""
         self._is_held = True
+        self._is_overtaken = True
 
     def release(self) -> None:
         """Go on after `hold`."""
@@ -193,6 +196,19 @@ class PlayBuffer:
             self._notify(BufferEvent.ROOM)
         return filled
 
+    def take_back(self, played: int | None) -> None:
+        """Go on behind what was heard, where the device threw the rest away; see `Source.take_back`."""
+        self._is_overtaken = False
+        if played is None:
+            return
+        self._track.advance(played)
+        self._track.stop()
+        self._scaler.fall_silent()
+        self._stretcher = None
+        # Before a jump nothing is gone back to; `_take` gets on to behind it.
+        if self._read >= self._begin:
+            self._read = max(self._begin, int(self._track.index))
+
     def _take(self, out: Samples, given: int, *, is_dry: bool) -> int:
         filled = 0
         if self._read < self._begin:
@@ -208,6 +224,11 @@ class PlayBuffer:
     def is_active(self) -> bool:
         """Whether there is anything to play now or soon; without it the device may rest."""
         return not (self._is_held or self._was_drained)
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether what waits in the device is not to be heard any more, after a pause or a jump."""
+        return self._is_overtaken
 
     def _is_at_end(self) -> bool:
         # In this order: `end` is told after the last `put`.

@@ -2,7 +2,7 @@
 
 How late sound is heard depends on how much waits in the device, not on the size of its buffer. So the buffer
 is large, which bridges what a busy machine delays, and empty while there is nothing to play: what comes then
-is heard within a few milliseconds.
+is heard within a few milliseconds. What waits when the listener pauses or goes elsewhere is thrown away.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ PIECE_S = 0.02
 
 ASKED_AGAIN_S = 0.005
 """While the source has nothing yet it is asked this often."""
+
+LEAST_TAKEN_BACK_S = 0.03
+"""Less than this is played out: to have it thrown away takes as long."""
+
+TAKEN_BACK_EVERY_S = 0.1
+"""At most so often: a drag through the waveform jumps with each movement."""
 
 REST_AFTER_S = 300.0
 """With nothing to play for this long the stream stops, so that the device may sleep."""
@@ -93,6 +99,7 @@ class Feeder:
         self._begun = given
         self._was_sounding = False
         self._went_on_at = 0.0
+        self._taken_back_at = 0.0
         self._is_closing = False
         self._is_running = False
         self._used_at = self._moved_at = time.monotonic()
@@ -153,6 +160,8 @@ class Feeder:
             while not self._is_closing:
                 self._wake.clear()
                 wait_s: float | None
+                if self._source.is_overtaken:
+                    self._take_back()
                 if self._source.is_active:
                     if not self._is_running:
                         self._start_stream()
@@ -193,6 +202,23 @@ class Feeder:
                 # Not there yet, or over: no silence is put in front of what comes next.
                 return ASKED_AGAIN_S
         return PIECE_S
+
+    def _take_back(self) -> None:
+        """Have the device throw away what was overtaken, where that is sooner over than its sound."""
+        if self._queued:
+            self._look()
+        now = time.monotonic()
+        is_short = self._queued < round(LEAST_TAKEN_BACK_S * self._rate)
+        if is_short or now - self._taken_back_at < TAKEN_BACK_EVERY_S:
+            self._source.take_back(None)
+            return
+        self._stream.abort()
+        self._start_stream()
+        self._taken_back_at = now
+        self.given -= self._queued
+        self._queued = 0
+        self._was_sounding = False
+        self._source.take_back(self.given)
 
     def _idle(self) -> float | None:
         """Let the last sound be played, and tell the source; without any, let the device rest in the end."""

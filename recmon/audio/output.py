@@ -39,9 +39,21 @@ class Source(Protocol):
             played: how many of them were heard.
         """
 
+    def take_back(self, played: int | None) -> None:
+        """Take note of what became of the sound that was overtaken.
+
+        Args:
+            played: the device threw away all that it had not played: it counts as never given, and what comes
+                next is given right behind these frames. None: it is heard to its end.
+        """
+
     @property
     def is_active(self) -> bool:
         """Whether there is anything to play now or soon; without it the device may rest."""
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether what waits in the device is not to be heard any more, after a pause or a jump."""
 
 
 class Output(Protocol):

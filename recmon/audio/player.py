@@ -74,6 +74,11 @@ class SeekCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseCommand:
+    """Let the device throw away what waits in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResumeCommand:
     """Go on after a pause or the loss of the device."""
 
@@ -118,6 +123,7 @@ Command = (
     PrepareCommand
     | OpenCommand
     | SeekCommand
+    | PauseCommand
     | ResumeCommand
     | PlanCommand
     | ChooseCommand
@@ -159,6 +165,7 @@ class Player:
         self._report = report
         self._state = PlayerState()
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
 
     def prepare(self) -> None:
         """Load the sound libraries and get the device ready, so that the next play need not wait for them."""
@@ -174,10 +181,11 @@ class Player:
         self._post(SeekCommand(position_s))
 
     def pause(self) -> None:
-        """Be silent from the device's next block on."""
+        """Be silent at once."""
         self._state.is_paused = True
         if self._state.buffer is not None:
             self._state.buffer.hold()
+            self._post(PauseCommand())
 
     def resume(self) -> None:
         """Go on after a pause, or after the device was lost."""
@@ -271,10 +279,11 @@ class Player:
 
     def _post(self, command: Command) -> None:
         self._state.inbox.put(command)
-        if self._thread is None or not self._thread.is_alive():
-            # A daemon, so that a driver that hangs cannot keep the program from ending.
-            self._thread = threading.Thread(target=self._run, name="player", daemon=True)
-            self._thread.start()
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                # A daemon, so that a driver that hangs cannot keep the program from ending.
+                self._thread = threading.Thread(target=self._run, name="player", daemon=True)
+                self._thread.start()
         decoder = self._state.decoder
         if decoder is not None:
             decoder.abort()

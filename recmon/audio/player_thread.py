@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from queue import Empty
 
@@ -20,6 +21,7 @@ from recmon.audio.player import (
     ListCommand,
     LostCommand,
     OpenCommand,
+    PauseCommand,
     PlanCommand,
     PlayerEvent,
     PlayerReport,
@@ -126,10 +128,13 @@ class PlayerThread:
             self._begin(message)
         elif isinstance(message, SeekCommand):
             self._seek(message.position_s)
+        elif isinstance(message, PauseCommand):
+            self._wake_device()
         elif isinstance(message, ResumeCommand):
             self._resume()
         elif isinstance(message, StopCommand):
             self._release_file()
+            self._wake_device()
         elif isinstance(message, PlanCommand):
             self._heed()
         elif isinstance(message, ChooseCommand):
@@ -388,6 +393,13 @@ class PlayerThread:
         if self._state.is_paused:
             # A pause came between the two lines above.
             self._buffer.hold()
+
+    def _wake_device(self) -> None:
+        """Have it notice at once that the sound is held."""
+        if self._has_device:
+            # One that does not start tells so by itself.
+            with suppress(AudioError):
+                self._output.start()
 
     def _open_device(self, sample_rate: int) -> None:
         self._has_device = False

@@ -57,6 +57,7 @@ class Delivery:
         self._sink = sink
         self._pieces: list[bytes] = []
         self._size = 0
+        self._is_first = True
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -84,16 +85,17 @@ class Delivery:
         Raises:
             Exception: what the sink raised.
         """
+        if self._is_first:
+            # Someone may want to hear it: nothing else is received before the sink has the beginning.
+            self._is_first = False
+            await self._sink.write([data])
+            return
         self._pieces.append(data)
         self._size += len(data)
-        is_first = self._task is None
         if self._task is None or self._task.done():
             if self._task is not None:
                 self._task.result()
             self._task = asyncio.get_running_loop().create_task(self._deliver())
-        if is_first:
-            # Someone may want to hear it: nothing else is received before the sink has the beginning.
-            await asyncio.wait({self._task})
         while self._size >= BACKLOG and not self._task.done():
             self._taken.clear()
             await self._taken.wait()

@@ -164,7 +164,9 @@ class Bringer:
         ref = download.ref
         part = self._suspended.pop(ref, None) or self._cache.new_part(ref)
         progress = _Progress(download, part)
-        transfer = Transfer(ref, part, site, self._now, progress.arrived, self._interrupted_waits_s)
+        transfer = Transfer(
+            ref, part, site, self._now, progress.begun, progress.arrived, self._interrupted_waits_s
+        )
         # Someone may come to be in a hurry for it while it waits for its place: then it keeps that place.
         give_way = None if self._wanting.is_urgent(ref) else partial(self._wanting.let_go, ref)
         try:
@@ -250,15 +252,23 @@ class _Progress:
         self._loop = asyncio.get_running_loop()
         self._published_at = 0.0
 
+    def begun(self, file: GrowingFile) -> None:
+        """Hand the file to those who want it at once; in a worker thread."""
+        if self._is_playable():
+            self._download.hand_over(file)
+
     def arrived(self, file: GrowingFile) -> None:
         """Hand the file to readers and publish how far it is, not too often."""
-        # An archive is nothing to listen to: its recordings are, once it was unpacked.
-        if self._part.extension != MediaKind.ZIP.extension:
+        if self._is_playable():
             self._download.begin(file)
         now = self._loop.time()
         is_due = now - self._published_at >= PROGRESS_INTERVAL_S
         self._published_at = now if is_due else self._published_at
         self._download.advance(file.received, file.expected, is_published=is_due)
+
+    def _is_playable(self) -> bool:
+        # An archive is nothing to listen to: its recordings are, once it was unpacked.
+        return self._part.extension != MediaKind.ZIP.extension
 
 
 def _as_told(error: BaseException) -> RecmonError:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -81,6 +82,11 @@ class PlaybackService:
         self._ticket = 0
         self._requested_at: float | None = None
         self._settled: asyncio.Future[None] | None = None
+        # Held while a file is given to the player, which may be done by the thread that receives it, and by
+        # what changes whether and from where on it is to be played.
+        self._handing_over = threading.Lock()
+        self._handed_over = 0
+        self._start_s = 0.0
         self._file: GrowingFile | None = None
         self._bare: BareSound | None = None
         self._opening: Callable[[], Awaitable[GrowingFile]] | None = None
@@ -153,17 +159,15 @@ class PlaybackService:
         self._leave()
         ticket = self._ticket
         self._requested_at = time.monotonic()
-        self._publish(self._fresh(PlaybackState.LOADING, source, max(0.0, start_s)))
+        self._start_s = max(0.0, start_s)
+        self._publish(self._fresh(PlaybackState.LOADING, source, self._start_s))
+        self._apply_sound()
         self._player.prepare()
+        settled = self._settled = asyncio.get_running_loop().create_future()
+        hand_over = partial(self._hand_over, ticket, bare)
         try:
-            file = await (self._open(source) if opening is None else opening())
-            if ticket != self._ticket:
-                return
-            self._file, self._bare = file, bare
-            self._arrivals = file.progressed.subscribe(self._on_arrival)
-            self._settled = asyncio.get_running_loop().create_future()
-            self._player.open(ticket, file, self._status.position_s, bare)
-            await self._settled
+            hand_over(await (self._open(source, hand_over) if opening is None else opening()))
+            await settled
         except RecmonError as error:
             if ticket == self._ticket:
                 self._fail(error)
@@ -264,19 +268,42 @@ class PlaybackService:
 
     # Opening and leaving
 
-    async def _open(self, source: RecordingRef | Path) -> GrowingFile:
+    async def _open(
+        self, source: RecordingRef | Path, hand_over: Callable[[GrowingFile], None]
+    ) -> GrowingFile:
         if isinstance(source, Path):
             return await asyncio.to_thread(_open_file, source)
         if self._downloads is None:
             raise AudioError("recordings on servers cannot be fetched here")
-        return await self._downloads.open(source).opened()
+        download = self._downloads.open(source)
+        download.when_begun(hand_over)
+        return await download.opened()
+
+    def _hand_over(self, ticket: int, bare: BareSound | None, file: GrowingFile) -> None:
+        """Give the player what it was to play, unless it is to play something else by now; any thread.
+
+        The sooner it comes there, the sooner it sounds: the loop, which has an arriving file to see to, is
+        told of it on the way.
+        """
+        with self._handing_over:
+            if self._ticket != ticket or self._handed_over == ticket:
+                return
+            self._handed_over = ticket
+            self._call_soon(self._take_over, ticket, file, bare)
+            self._player.open(ticket, file, self._start_s, bare)
+
+    def _take_over(self, ticket: int, file: GrowingFile, bare: BareSound | None) -> None:
+        if ticket == self._ticket:
+            self._file, self._bare = file, bare
+            self._arrivals = file.progressed.subscribe(self._on_arrival)
 
     def _leave(self) -> None:
         """End what is played, and everything that belongs to it."""
         self._tell_heard()
-        self._ticket += 1
+        with self._handing_over:
+            self._ticket += 1
+            self._player.stop()
         self._requested_at = None
-        self._player.stop()
         self._file = None
         if self._arrivals is not None:
             self._arrivals.cancel()
@@ -302,7 +329,9 @@ class PlaybackService:
             return
         length_s = self._status.length_s
         position_s = max(0.0, position_s if length_s is None else min(position_s, length_s))
-        self._player.seek(position_s)
+        with self._handing_over:
+            self._start_s = position_s
+            self._player.seek(position_s)
         is_over = self._status.state is PlaybackState.ENDED
         self._change(position_s=position_s, state=PlaybackState.PLAYING if is_over else self._status.state)
         if is_over:

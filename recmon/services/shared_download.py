@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -62,6 +63,9 @@ class Download:
         self.changed: Publisher[DownloadStatus] = Publisher()
         self._status = DownloadStatus(ref)
         self._open_whole = open_whole
+        self._handing_over = threading.Lock()
+        self._begun: GrowingFile | None = None
+        self._hurried: list[Callable[[GrowingFile], None]] = []
         self._opened: asyncio.Future[GrowingFile] = loop.create_future()
         self._finished: asyncio.Future[Path] = loop.create_future()
 
@@ -82,6 +86,22 @@ class Download:
             return await self._open_whole(self.ref)
         return await asyncio.shield(self._opened)
 
+    def when_begun(self, take: Callable[[GrowingFile], None]) -> None:
+        """Have the file of a transfer handed over as soon as there is one; at once where it has begun.
+
+        Sooner than `opened`, which waits for the event loop's turn; of a recording that is here, and of an
+        archive, only `opened` tells.
+
+        Args:
+            take: called at most once, from any thread; must not wait. Its first bytes may not be there yet.
+        """
+        with self._handing_over:
+            file = self._begun
+            if file is None:
+                self._hurried.append(take)
+        if file is not None:
+            take(file)
+
     async def finished(self) -> Path:
         """Wait until the recording is whole, verified and stands under its final name; return that.
 
@@ -93,6 +113,14 @@ class Download:
         return await asyncio.shield(self._finished)
 
     # What the service tells
+
+    def hand_over(self, file: GrowingFile) -> None:
+        """Hand the file to those who want it at once; from any thread. The first call counts."""
+        with self._handing_over:
+            hurried, self._hurried = self._hurried, []
+            self._begun = file
+        for take in hurried:
+            take(file)
 
     def begin(self, file: GrowingFile) -> None:
         """Hand the file to readers; the first call counts."""

@@ -39,6 +39,8 @@ class Transfer:
         part: where its bytes go; may hold some already.
         site: the server.
         now: the clock, aware UTC.
+        begun: told of the file before its first bytes are written, in a worker thread: readers get them as
+            soon as they are there.
         arrived: told of the file, and the bytes of the whole, after each piece.
         waits_s: before an interrupted transfer goes on.
     """
@@ -49,6 +51,7 @@ class Transfer:
         part: PartFile,
         site: Site,
         now: Now,
+        begun: Callable[[GrowingFile], None],
         arrived: Callable[[GrowingFile], None],
         waits_s: Sequence[float] = INTERRUPTED_WAITS_S,
     ) -> None:
@@ -56,7 +59,9 @@ class Transfer:
         self._part = part
         self._site = site
         self._now = now
+        self._begun = begun
         self._arrived = arrived
+        self._start: BodyStart | None = None
         self._waits_s = waits_s
         self._asks_for_rest = True
 
@@ -113,19 +118,26 @@ class Transfer:
                 self._site.refuse(error)
                 raise
             self._site.accept()
+            if self._start is not None:
+                # An empty body, as when all of the rest was here.
+                await asyncio.to_thread(self._append, ())
 
     # What `HttpClient.download` calls
 
     async def begin(self, start: BodyStart) -> None:
-        """Take in what is known of a body."""
-        await asyncio.to_thread(self._part.begin, start)
+        """Take note of what is known of a body; the thread that writes its first bytes looks at it."""
+        self._start = start
 
     async def write(self, pieces: Sequence[bytes]) -> None:
         """Take in what came of it."""
         self._arrived(await asyncio.to_thread(self._append, pieces))
 
     def _append(self, pieces: Sequence[bytes]) -> GrowingFile:
+        start, self._start = self._start, None
+        if start is not None:
+            self._part.begin(start)
+            self._begun(self._part.reader())
         # One by one: joining them would cost as much as writing them.
         for piece in pieces:
-            file = self._part.append(piece)
-        return file
+            self._part.append(piece)
+        return self._part.reader()

@@ -12,7 +12,18 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import codec, downloads, events, hooks, live_list, sound, start, underflow, waveform_paint
+from tests.bench import (
+    codec,
+    downloads,
+    events,
+    hooks,
+    live_list,
+    sound,
+    sound_moves,
+    start,
+    underflow,
+    waveform_paint,
+)
 
 BENCHMARKS: Mapping[str, Callable[[], Mapping[str, float]]] = {
     "codec": codec.measure,
@@ -21,6 +32,7 @@ BENCHMARKS: Mapping[str, Callable[[], Mapping[str, float]]] = {
     "hooks": hooks.measure,
     "start": start.measure,
     "sound": sound.measure,
+    "sound_moves": sound_moves.measure,
     "waveform_paint": waveform_paint.measure,
 }
 LONG: Mapping[str, Callable[[], Mapping[str, float]]] = {

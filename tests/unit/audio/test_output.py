@@ -41,8 +41,9 @@ class Stream:
     def stop(self) -> None:
         self.calls.append("stop")
 
-    def abort(self, ignore_errors: bool) -> None:
+    def abort(self, ignore_errors: bool = True) -> None:
         self.calls.append("abort")
+        del self.written[self.played :]
 
     def close(self, ignore_errors: bool) -> None:
         self.calls.append("close")
@@ -124,6 +125,12 @@ class User:
         self.lost: list[AudioError] = []
         self.is_lost = threading.Event()
         self.is_active = True
+        self.is_overtaken = False
+        self.taken_back: list[int | None] = []
+
+    def take_back(self, played: int | None) -> None:
+        self.is_overtaken = False
+        self.taken_back.append(played)
 
     def take(self, out: np.ndarray[Any, Any], given: int, played: int) -> int:
         self.told.append((given, played))
@@ -215,6 +222,43 @@ def test_device_that_ran_dry_gets_more_ahead(library: PortAudio) -> None:
         written = len(stream.written)
         until(lambda: len(stream.written) >= written + 1800)  # noqa: B023 - used at once
     until(lambda: len(stream.written) - stream.played == 2000)
+
+
+def test_what_was_overtaken_is_thrown_away_and_counts_as_never_given(library: PortAudio) -> None:
+    output, user, _ = opened()
+    user.left = 100_000
+    output.start()
+    stream = library.streams[0]
+    until(lambda: len(stream.written) == 1200)
+    stream.play(300)
+    until(lambda: len(stream.written) == 1500)
+    user.is_overtaken = True
+    until(lambda: user.taken_back == [300])
+    assert stream.calls == ["start", "abort", "start"]
+    until(lambda: len(stream.written) == 1500)
+    assert (300, 300) in user.told
+    assert output.underflows == 0
+
+
+def test_the_little_that_waits_is_played_out_and_so_is_what_is_overtaken_again_at_once(
+    library: PortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeder_module, "TAKEN_BACK_EVERY_S", 3600.0)
+    output, user, _ = opened()
+    user.left = 200
+    output.start()
+    stream = library.streams[0]
+    until(lambda: len(stream.written) == 200)
+    user.is_overtaken = True
+    until(lambda: user.taken_back == [None])
+    user.left = 100_000
+    until(lambda: len(stream.written) == 1200)
+    user.is_overtaken = True
+    until(lambda: len(user.taken_back) == 2)
+    user.is_overtaken = True
+    until(lambda: len(user.taken_back) == 3)
+    assert user.taken_back == [None, 0, None]
+    assert stream.calls == ["start", "abort", "start"]
 
 
 def test_end_of_the_sound_is_no_underflow(library: PortAudio) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from recmon.audio.buffer import BufferEvent, PlayBuffer
@@ -38,6 +39,11 @@ class Device:
     @property
     def played(self) -> int:
         return max(0, self.given - round(self.latency_s * RATE))
+
+    def throw_away(self) -> None:
+        """Play nothing more of what was given."""
+        self.given, self.latency_s = self.played, 0.0
+        self.buffer.take_back(self.given)
 
 
 def playing(count: int, position_s: float = 0.0) -> Device:
@@ -84,6 +90,48 @@ def test_held_sound_is_silent_and_loses_nothing() -> None:
     device.buffer.release()
     following = device.take(100)
     assert np.array_equal(following[40:], ramp(140 + 40, 60))
+
+
+def test_what_the_device_threw_away_at_a_pause_comes_again() -> None:
+    device = playing(4000)
+    device.latency_s = 600 / RATE
+    device.take(1000)
+    device.buffer.hold()
+    assert device.buffer.is_overtaken
+    device.throw_away()
+    assert not device.buffer.is_overtaken
+    assert device.take(100).max() == 0.0
+    assert device.buffer.position_s == 400 / RATE
+    assert device.buffer.heard() == [(0.0, 400 / RATE)]
+    device.buffer.release()
+    device.take(100)
+    assert np.array_equal(device.take(200), ramp(500, 200))
+
+
+def test_what_the_device_threw_away_at_a_jump_is_never_heard() -> None:
+    device = playing(4000)
+    device.latency_s = 600 / RATE
+    device.take(1000)
+    device.buffer.restart(60.0, RATE)
+    device.buffer.put(ramp(10_000, 2000))
+    device.throw_away()
+    assert device.take(100)[-1, 0] == 10_099.0
+    assert device.buffer.position_s == 60.0 + 100 / RATE
+    assert device.buffer.heard() == [(0.0, 400 / RATE), (60.0, 60.0 + 100 / RATE)]
+
+
+def test_sound_at_another_speed_goes_on_where_it_was_taken_back() -> None:
+    device = playing(16_000)
+    device.buffer.set_sound(Sound(speed=2.0))
+    device.latency_s = 1000 / RATE
+    device.take(2000)
+    device.buffer.hold()
+    device.throw_away()
+    at_s = device.buffer.position_s
+    assert 1800 / RATE < at_s < 2200 / RATE
+    device.buffer.release()
+    device.take(500)
+    assert device.buffer.position_s - at_s == pytest.approx(1000 / RATE, abs=0.01)
 
 
 def test_jump_discards_what_waits_and_belongs_to_the_new_place() -> None:

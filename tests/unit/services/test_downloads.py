@@ -9,6 +9,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 from collections import namedtuple
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -200,6 +201,29 @@ def test_a_recording_can_be_read_while_its_second_half_is_still_missing(run, ser
             return path
 
     assert run(main()).read_bytes() == FILE
+
+
+def test_who_is_in_a_hurry_gets_the_file_before_the_loop_does_and_others_at_once(run, serve):
+    taken: list[tuple[str, GrowingFile, bool]] = []
+
+    async def main():
+        async with serve(whole) as (downloads, _):
+            download = downloads.open(REF)
+
+            def take(file: GrowingFile) -> None:
+                taken.append((threading.current_thread().name, file, download._opened.done()))
+
+            download.when_begun(take)
+            file = await download.opened()
+            assert taken == [(taken[0][0], file, False)]
+            assert taken[0][0] != threading.current_thread().name
+            download.when_begun(take)
+            assert taken[1:] == [(threading.current_thread().name, file, True)]
+            assert await asyncio.to_thread(read, file, -1) == FILE
+            await download.finished()
+
+    run(main())
+    assert len(taken) == 2
 
 
 def test_two_who_want_the_same_recording_share_one_transfer(run, serve):

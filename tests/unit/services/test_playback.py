@@ -247,6 +247,49 @@ def test_start_can_be_anywhere(run: Run, tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_the_thread_that_receives_a_file_hands_it_to_the_player_by_itself(run: Run, tmp_path: Path) -> None:
+    sound = noise(1.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            playing = asyncio.ensure_future(listener.service.play(REF))
+            await listener.until_state(PlaybackState.LOADING)
+            await listener.service.seek(0.25)
+            download = listener.downloads.by_ref[REF]
+            file = GrowingFile.whole(write(tmp_path / "a.wav", sound))
+            await asyncio.to_thread(download.hurried[0], file)
+            assert (await listener.until_state(PlaybackState.PLAYING)).source == REF
+            received = await listener.pull(1000)
+            assert np.array_equal(received[100:], sound[2100:3000])
+            download.file.set_result(file)
+            await playing
+            assert np.array_equal(await listener.pull(1000), sound[3000:4000])
+            file.close()
+
+    run(scenario())
+
+
+def test_a_file_that_is_handed_over_too_late_is_not_played(run: Run, tmp_path: Path) -> None:
+    sound = noise(1.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            waiting = asyncio.ensure_future(listener.service.play(REF))
+            await listener.until_state(PlaybackState.LOADING)
+            await listener.service.play(write(tmp_path / "a.wav", sound))
+            download = listener.downloads.by_ref[REF]
+            file = GrowingFile.whole(write(tmp_path / "b.wav", noise(1.0, seed=2)))
+            await asyncio.to_thread(download.hurried[0], file)
+            download.file.set_result(file)
+            await waiting
+            received = await listener.pull(1000)
+            assert np.array_equal(received[100:], sound[100:1000])
+            assert listener.service.status.source == tmp_path / "a.wav"
+            file.close()
+
+    run(scenario())
+
+
 def test_new_play_takes_the_place_of_a_waiting_one(run: Run, tmp_path: Path) -> None:
     sound = noise(1.0)
 
