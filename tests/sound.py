@@ -21,7 +21,7 @@ RATE = 48_000
 CHANNELS = 2
 START_DEADLINE_S = 15.0
 
-_SINK = "recmon_test"
+_SINK, _OTHER_SINK = "recmon_test", "recmon_other"
 _ALSA = """\
 </usr/share/alsa/alsa.conf>
 pcm.!default { type pulse }
@@ -79,6 +79,16 @@ class SoundSink:
         """Take the sink away, as with headphones."""
         assert self._control("unload-module", "module-null-sink") == 0
 
+    def plug_other(self) -> None:
+        """Make a second sink be there, which sound goes to by default from now on."""
+        options = [f"sink_name={_OTHER_SINK}", f"rate={RATE}", f"channels={CHANNELS}"]
+        assert self._control("load-module", "module-null-sink", *options) == 0
+        assert self._control("set-default-sink", _OTHER_SINK) == 0
+
+    def watch_other(self) -> Monitor:
+        """Note when sound begins at the second sink, see `watch`."""
+        return self._monitor(_OTHER_SINK)
+
     def record(self, path: Path) -> Recording:
         """Record what is played, as a WAV file, from now until the recording is left."""
         form = ["--format=s16le", f"--rate={RATE}", f"--channels={CHANNELS}", "--file-format=wav"]
@@ -87,8 +97,11 @@ class SoundSink:
 
     def watch(self) -> Monitor:
         """Note when sound begins at the sink, as exactly as its server tells, while it is entered."""
+        return self._monitor(_SINK)
+
+    def _monitor(self, name: str) -> Monitor:
         form = ["--format=s16le", f"--rate={RATE}", f"--channels={CHANNELS}", "--raw"]
-        command = ["parec", f"--device={_SINK}.monitor", "--latency-msec=5", *form]
+        command = ["parec", f"--device={name}.monitor", "--latency-msec=5", *form]
         return Monitor(command, self.environment)
 
     def _control(self, *command: str) -> int:

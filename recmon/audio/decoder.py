@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from recmon.audio.claims import OGG_TAIL, Claim, claim_of, lacks_end
 from recmon.audio.layouts import (
     OPEN_END,
     Blocks,
@@ -14,7 +15,6 @@ from recmon.audio.layouts import (
     bare_layout,
     blocks_of,
     check_playable,
-    claimed_frames,
     sample_layout,
 )
 from recmon.audio.library import load_soundfile
@@ -65,7 +65,8 @@ class Decoder:
         self._view: GrowingView | None = None
         self._sound: _SoundReader | None = None
         self._layout: SampleLayout | None = None
-        self._wav: WavHead | None = None
+        self._kind = MediaKind.RAW
+        self._claim: Claim | None = None
         self._blocks: Blocks | None = None
         self._info: AudioInfo | None = None
         # Frames there are in a compressed file that was cut, once that is known.
@@ -131,11 +132,12 @@ class Decoder:
 
     def _look_at_head(self) -> str:
         """Find out what the file is; return its codec's name, or its form's where the codec is unknown."""
-        kind, wav = self._identify()
+        self._kind, wav, head = self._identify()
+        self._claim = claim_of(self._kind, head, wav)
         if wav is None:
-            return kind.value
+            return self._kind.value
         check_playable(wav.sample_rate, wav.channels)
-        self._wav, self._layout, self._blocks = wav, sample_layout(wav), blocks_of(wav)
+        self._layout, self._blocks = sample_layout(wav), blocks_of(wav)
         return wav.codec
 
     def read(self, frames: int) -> Samples:
@@ -202,7 +204,7 @@ class Decoder:
         self._close_sound()
         self._hold.close()
 
-    def _identify(self) -> tuple[MediaKind, WavHead | None]:
+    def _identify(self) -> tuple[MediaKind, WavHead | None, bytes]:
         head = b""
         while True:
             chunk = self._file.read_at(len(head), HEAD_STEP, READ_DEADLINE_S, lambda: self._is_aborted)
@@ -220,13 +222,13 @@ class Decoder:
             if not kind.is_recording:
                 raise UnsupportedAudio(f"this is no recording ({kind.value})")
             if kind is not MediaKind.WAV:
-                return kind, None
+                return kind, None, head
             try:
                 wav = read_wav_head(head, is_complete=not chunk)
             except RecordingDamaged as error:
                 raise UnsupportedAudio(error.reason) from error
             if wav is not None:
-                return kind, wav
+                return kind, wav, head
 
     def _check_has_sound(self, layout: SampleLayout) -> None:
         first = self._file.read_at(
@@ -278,15 +280,22 @@ class Decoder:
             if self._info is not None:
                 # Opened anew in its middle, to go on there.
                 return
-            if frames is not None and self._wav is not None and self._file.expected is not None:
-                claimed = claimed_frames(self._wav, frames, self._file.expected)
+            if frames is not None and self._claim is not None and self._file.expected is not None:
+                claimed = self._claim.frames_of(frames, self._file.expected)
                 if claimed > frames:
                     self._there, frames = frames, claimed
-            self._info = AudioInfo(codec, sound.samplerate, sound.channels, frames)
+            self._info = AudioInfo(codec, sound.samplerate, sound.channels, frames, self._lacks_end())
         else:
             told = layout.end - layout.begin if layout.end < OPEN_END else self._known_size(layout)
             frames = None if told is None else told // layout.frame_size
             self._info = AudioInfo(codec, layout.sample_rate, layout.channels, frames)
+
+    def _lacks_end(self) -> bool:
+        """Tell whether the file is whole and its sound is not, by how much it does not tell."""
+        size = self._file.expected
+        if self._kind is not MediaKind.OGG or size is None or self._file.received < size:
+            return False
+        return lacks_end(self._file.read_at(max(0, size - OGG_TAIL), OGG_TAIL, 0.0))
 
     def _view_of_sound(self) -> GrowingView:
         layout, blocks = self._layout, self._blocks

@@ -84,10 +84,11 @@ def _decoded(
     return SoundFacts(
         size,
         codec=info.codec,
-        claimed_s=info.length_s,
+        claimed_s=None if info.lacks_end else info.length_s,
         there_s=gauge.frames / info.sample_rate,
         channels=gauge.channels() if gauge.frames else (),
         obstacle=obstacle,
+        lacks_end=info.lacks_end,
     )
 
 

@@ -101,17 +101,6 @@ def blocks_of(wav: WavHead) -> Blocks | None:
     return Blocks(wav.data_offset, _GSM_BLOCK, _GSM_FRAMES)
 
 
-def claimed_frames(wav: WavHead, frames: int, size: int) -> int:
-    """Return how many frames a compressed WAV file should have, where it has that many in so many bytes.
-
-    The library tells only what is there, even where the header claims more.
-    """
-    there = size - wav.data_offset
-    if wav.data_size is None or not 0 < there < wav.data_size:
-        return frames
-    return round(frames * wav.data_size / there)
-
-
 def check_playable(sample_rate: int, channels: int) -> None:
     """Refuse numbers that no sound has.
 

@@ -55,6 +55,7 @@ class SoundFacts:
         obstacle: why nothing, or nothing more, could be decoded; empty where all could.
         is_known_codec: whether `obstacle` is a codec that is not played here, and not damage.
         is_scrambled: whether the bytes have no pattern at all, as ciphertext has none.
+        lacks_end: whether it breaks off without telling how long it should be; then `claimed_s` is None.
     """
 
     size: int
@@ -65,6 +66,7 @@ class SoundFacts:
     obstacle: str = ""
     is_known_codec: bool = False
     is_scrambled: bool = False
+    lacks_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def judge(facts: SoundFacts, call_s: float | None = None, talk_s: float | None =
     silent_channel: int | None = None
     if facts.obstacle:
         verdicts.append(HealthVerdict.DAMAGED)
-    if facts.claimed_s is not None and facts.there_s < facts.claimed_s - MISSING_S:
+    if facts.lacks_end or (facts.claimed_s is not None and facts.there_s < facts.claimed_s - MISSING_S):
         verdicts.append(HealthVerdict.TRUNCATED)
     if _is_quiet(max((channel.active_s for channel in facts.channels), default=0.0), facts.there_s):
         verdicts.append(HealthVerdict.SILENT)

@@ -84,12 +84,14 @@ class AudioInfo:
         sample_rate: samples per second and channel.
         channels: number of channels, one party each where there are two.
         frames: samples per channel, as the file claims; None while its end is unknown.
+        lacks_end: the sound breaks off, and the file does not tell how much is missing.
     """
 
     codec: str
     sample_rate: int
     channels: int
     frames: int | None
+    lacks_end: bool = False
 
     @property
     def length_s(self) -> float | None:

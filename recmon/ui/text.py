@@ -311,7 +311,9 @@ _HEALTH_SENTENCES: dict[HealthVerdict, Callable[[Health, Call], str]] = {
         else "The file is no sound in a form that is known here."
     ),
     HealthVerdict.TRUNCATED: lambda health, call: (
-        f"Only {duration(health.facts.there_s)} of {duration(health.facts.claimed_s)} are there."
+        f"It breaks off after {duration(health.facts.there_s)}; the file does not tell how much is missing."
+        if health.facts.lacks_end
+        else f"Only {duration(health.facts.there_s)} of {duration(health.facts.claimed_s)} are there."
     ),
     HealthVerdict.SILENT: lambda health, call: "No voice can be heard in it.",
     HealthVerdict.ONE_SIDED: _silent_party,

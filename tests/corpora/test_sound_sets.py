@@ -101,7 +101,7 @@ def test_cut_files_are_flagged(corpora: Path, tmp_path: Path, share: float) -> N
     silent = []
     for file in sound_files(corpora / "audio") + sound_files(corpora / "telephony"):
         whole = play(file)
-        if not whole.frames or whole.is_flagged or file.suffix != ".wav":
+        if not whole.frames or whole.is_flagged or file.suffix == ".raw":
             continue
         content = file.read_bytes()
         (tmp_path / "cut.wav").write_bytes(content[: int(len(content) * share)])
@@ -113,7 +113,7 @@ def test_cut_files_are_flagged(corpora: Path, tmp_path: Path, share: float) -> N
             flagged += 1
         else:
             silent.append(f"{file.name} ({result.codec})")
-    figure(0, f"sound: WAV cut at {share:.1%}", cut)
+    figure(0, f"sound: cut at {share:.1%}", cut)
     figure(0, f"sound: flagged at {share:.1%}", flagged)
     figure(0, f"sound: played to the cut, without a flag, at {share:.1%}", "; ".join(silent))
     assert cut > 60

@@ -296,6 +296,8 @@ def test_a_recording_that_ended_early_is_called_incomplete(
     assert "incomplete: only 0.5 of 1.0 s is there" in shown_texts(loaded)
     playback.tell(length_s=1.0)
     assert "incomplete" not in shown_texts(loaded)
+    playback.tell(info=AudioInfo("Vorbis", 8000, 2, 8000, lacks_end=True))
+    assert "incomplete: its end is missing, and the file does not tell" in shown_texts(loaded)
 
 
 def test_volume_by_slider_wheel_button_and_keys(loaded: PlayerBar, playback: RememberingPlayback) -> None:

@@ -394,10 +394,7 @@ class PlayerBar(QFrame):
                 self._message.clear()
         elif _ended_early(status):
             self._message.tell(
-                f"This recording is incomplete: only {_part(status)} is there.",
-                "alert",
-                "warning",
-                can_retry=False,
+                f"This recording is incomplete: {_missing_part(status)}.", "alert", "warning", can_retry=False
             )
         else:
             self._message.clear()
@@ -445,12 +442,16 @@ def _claimed_s(status: PlaybackStatus) -> float | None:
 
 
 def _ended_early(status: PlaybackStatus) -> bool:
+    if status.info is not None and status.info.lacks_end:
+        return True
     claimed_s = _claimed_s(status)
     return claimed_s is not None and status.length_s is not None and status.length_s < claimed_s - _MISSING_S
 
 
-def _part(status: PlaybackStatus) -> str:
+def _missing_part(status: PlaybackStatus) -> str:
+    if status.info is not None and status.info.lacks_end:
+        return "its end is missing, and the file does not tell how much that is"
     claimed_s, there_s = _claimed_s(status) or 0.0, status.length_s or 0.0
     if claimed_s < 10:
-        return f"{there_s:.1f} of {claimed_s:.1f} s"
-    return f"{words.duration(there_s)} of {words.duration(claimed_s)}"
+        return f"only {there_s:.1f} of {claimed_s:.1f} s is there"
+    return f"only {words.duration(there_s)} of {words.duration(claimed_s)} is there"

@@ -369,6 +369,56 @@ def test_cut_music_file_plays_to_the_cut_and_tells_both_lengths(
     decoder.close()
 
 
+@pytest.mark.parametrize(
+    ("form", "subtype"), [("AIFF", "PCM_16"), ("AIFF", "ULAW"), ("AU", "ULAW"), ("AU", "PCM_16")]
+)
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 0.9, 0.98])
+def test_cut_files_of_other_forms_tell_what_is_missing(
+    tmp_path: Path, form: str, subtype: str, share: float
+) -> None:
+    path = tmp_path / "a"
+    soundfile.write(path, speech_like(80_000, channels=1), RATE, format=form, subtype=subtype)
+    content = path.read_bytes()
+    decoder = opened(tmp_path / "cut", content[: int(len(content) * share)])
+    there = len(read_all(decoder)) / RATE
+    assert decoder.info.length_s == pytest.approx(10.0, abs=0.01)
+    assert decoder.length_s == pytest.approx(there, abs=1e-6)
+    assert there == pytest.approx(10.0 * share, abs=0.05)
+    decoder.close()
+
+
+def test_au_file_whose_writer_left_its_size_open_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    soundfile.write(path, speech_like(8000, channels=1), RATE, format="AU", subtype="ULAW")
+    content = bytearray(path.read_bytes())
+    content[8:12] = b"\xff\xff\xff\xff"
+    decoder = opened(tmp_path / "open", bytes(content))
+    assert len(read_all(decoder)) == 8000
+    assert decoder.length_s == decoder.info.length_s == 1.0
+    decoder.close()
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_that_was_cut_anywhere_lacks_its_end_and_a_whole_one_does_not(
+    tmp_path: Path, subtype: str
+) -> None:
+    path = tmp_path / "a"
+    soundfile.write(path, speech_like(160_000), RATE, format="OGG", subtype=subtype)
+    content = path.read_bytes()
+    whole = opened(tmp_path / "whole", content)
+    assert not whole.info.lacks_end
+    whole.close()
+    pages = [place for place in range(len(content)) if content.startswith(b"OggS", place)]
+    # Also right between two pages.
+    cuts = [pages[-2], pages[-1], pages[-1] + 10, pages[-1] + 27, len(content) - 1]
+    cuts += [int(len(content) * share) for share in (0.4, 0.5, 0.9)]
+    for cut in cuts:
+        decoder = opened(tmp_path / "cut", content[:cut])
+        assert decoder.info.lacks_end, cut
+        assert len(read_all(decoder)) > 0
+        decoder.close()
+
+
 def test_mp3_inside_wav_plays_under_its_name(tmp_path: Path) -> None:
     made = tmp_path / "a.mp3"
     soundfile.write(made, speech_like(80_000, channels=1), RATE, format="MP3", subtype="MPEG_LAYER_III")

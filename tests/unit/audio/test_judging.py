@@ -82,6 +82,16 @@ def test_a_cut_file_is_truncated_and_tells_how_much_is_there(tmp_path: Path, kep
     assert facts.claimed_s == LENGTH_S
 
 
+def test_a_cut_ogg_file_is_truncated_and_nobody_knows_by_how_much(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.tile(talk(), 4), RATE, format="OGG", subtype="VORBIS")
+    content = file.getvalue()
+    facts = facts_of(tmp_path, content[: int(len(content) * 0.7)])
+    assert judge(facts, 60.0).verdicts == (HealthVerdict.TRUNCATED,)
+    assert facts.claimed_s is None
+    assert 0 < facts.there_s < 4 * LENGTH_S
+
+
 def test_nothing_and_a_header_without_sound(tmp_path: Path) -> None:
     assert judge(facts_of(tmp_path, b"")).worst is HealthVerdict.EMPTY
     content = wav(talk())
