@@ -100,6 +100,17 @@ def gains(mix: Mix, evening_db: tuple[float, float] = (0.0, 0.0), *, is_mono: bo
     return sides[0], sides[1]
 
 
+def silenced(mix: Mix, *, is_mono: bool = False) -> tuple[bool, bool]:
+    """Tell of each side whether the listener chose not to hear it: muted, or the other one alone is heard.
+
+    Args:
+        mix: what the listener chose.
+        is_mono: there is only the first.
+    """
+    has_solo = mix.first.is_solo or (mix.second.is_solo and not is_mono)
+    return _gain(mix.first, 0.0, has_solo) == 0.0, _gain(mix.second, 0.0, has_solo) == 0.0
+
+
 def evened(levels: Sequence[SideLevel]) -> tuple[float, float]:
     """Return what is added to both sides' levels so that they speak equally loud, without being cut off.
 

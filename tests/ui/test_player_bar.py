@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from window_services import KeptNotes, KnownMarkers, ToldHeard
 
 from recmon.domain.calls import Call, CallKey, CallState, Party, RecordingRef, ServerId
-from recmon.domain.mixing import Mix
+from recmon.domain.mixing import Channel, Mix
 from recmon.domain.recordings import AudioInfo, Waveform
 from recmon.domain.speech import Span, SpeechMap
 from recmon.errors import NoOutputDevice, OutputFailed
@@ -298,6 +298,21 @@ def test_a_recording_that_ended_early_is_called_incomplete(
     assert "incomplete" not in shown_texts(loaded)
     playback.tell(info=AudioInfo("Vorbis", 8000, 2, 8000, lacks_end=True))
     assert "incomplete: its end is missing, and the file does not tell" in shown_texts(loaded)
+
+
+def test_who_is_not_heard_is_marked_in_the_waveform_and_at_the_tool(
+    loaded: PlayerBar, playback: RememberingPlayback
+) -> None:
+    playback.tell(mix=Mix(first=Channel(pan=-1.0, is_muted=True)))
+    assert loaded.waveform.content.silenced == (True, False)
+    assert button(loaded, "Parties, levels and device").isChecked()
+    click(button(loaded, "Parties, levels and device"))
+    assert button(loaded, "Parties, levels and device").isChecked()
+    playback.tell(mix=Mix(first=Channel(pan=-1.0, is_solo=True)))
+    assert loaded.waveform.content.silenced == (False, True)
+    playback.tell(mix=Mix())
+    assert loaded.waveform.content.silenced == (False, False)
+    assert not button(loaded, "Parties, levels and device").isChecked()
 
 
 def test_volume_by_slider_wheel_button_and_keys(loaded: PlayerBar, playback: RememberingPlayback) -> None:

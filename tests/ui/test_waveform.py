@@ -391,6 +391,7 @@ def test_a_click_on_a_note_goes_to_it(view: WaveformView, seeks: list[float]) ->
         {"heard": Spans.of([(20.0, 90.0)])},
         {"notes": (note(1, 60.0, 90.0),)},
         {"loop": Span(60.0, 90.0)},
+        {"silenced": (True, False)},
     ],
     ids=lambda changes: next(iter(changes)),
 )

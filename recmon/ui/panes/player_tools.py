@@ -6,6 +6,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup, QWheelEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
 
+from recmon.domain.mixing import UNMIXED
 from recmon.services.playback import PlaybackStatus
 from recmon.ui.icons import icon
 from recmon.ui.panes.sound_choices import SILENCES_S, SPEEDS, SoundChoices
@@ -38,6 +39,7 @@ class PlayerTools(QWidget):
     def __init__(self, choices: SoundChoices) -> None:
         super().__init__()
         self._choices = choices
+        self._is_mixed = False
         self._speed = _SpeedButton(choices)
         self._speed.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._speeds = QMenu(self._speed)
@@ -58,6 +60,7 @@ class PlayerTools(QWidget):
         self._loop.setCheckable(True)
         self._note = _tool("note", "Add a note here (N)")
         self._sound = _tool("headphones", "Parties, levels and device")
+        self._sound.setCheckable(True)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
@@ -68,7 +71,7 @@ class PlayerTools(QWidget):
         self._skip.customContextMenuRequested.connect(self._show_silences)
         self._loop.clicked.connect(lambda: self.loop_toggled.emit())
         self._note.clicked.connect(lambda: self.note_wanted.emit())
-        self._sound.clicked.connect(lambda: self.sound_wanted.emit(self._sound))
+        self._sound.clicked.connect(self._on_sound_clicked)
         self.fit(WORDS_FROM_PX)
 
     def fit(self, width: int) -> None:
@@ -95,6 +98,8 @@ class PlayerTools(QWidget):
         if self._skip.toolTip() != tip:
             self._skip.setToolTip(tip)
         _check(self._loop, status.loop is not None)
+        self._is_mixed = status.mix != UNMIXED or status.is_levelled
+        _check(self._sound, self._is_mixed)
         for button in (self._speed, self._skip, self._loop):
             button.setEnabled(not is_live)
 
@@ -112,6 +117,11 @@ class PlayerTools(QWidget):
 
     def _show_silences(self) -> None:
         self.silences_menu().popup(self._skip.mapToGlobal(self._skip.rect().bottomLeft()))
+
+    def _on_sound_clicked(self) -> None:
+        # A click opens something; what is checked tells that the recording sounds otherwise than it is.
+        _check(self._sound, self._is_mixed)
+        self.sound_wanted.emit(self._sound)
 
     def _on_speed_chosen(self, action: QAction) -> None:
         self.speed_wanted.emit(action.data())

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from PySide6.QtCore import QElapsedTimer, QObject, Signal
 
 from recmon.domain.calls import Call, CallKey, RecordingRef
+from recmon.domain.mixing import silenced
 from recmon.domain.notes import Note, NoteDraft
 from recmon.domain.spans import Spans
 from recmon.domain.speech import Span, SpeechMap
@@ -150,7 +151,12 @@ class RecordingMarks(QObject):
 
     def follow(self, status: PlaybackStatus) -> None:
         """Show what the player's status tells, and ask for the rest once the sound is there."""
-        self._show(loop=status.loop or self._pending_loop, skipped=status.skipped)
+        is_mono = status.info is not None and status.info.channels == 1
+        self._show(
+            loop=status.loop or self._pending_loop,
+            skipped=status.skipped,
+            silenced=silenced(status.mix, is_mono=is_mono),
+        )
         if self._heard is not None and (
             not self._since_heard.isValid()
             or self._since_heard.elapsed() >= _HEARD_EVERY_MS

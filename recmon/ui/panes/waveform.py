@@ -175,7 +175,7 @@ class WaveformView(QAbstractSlider):
 
     def lanes(self) -> QRect:
         """Return the area of the waveform itself."""
-        gutter = self._names.width(len(lane_tokens(self._content.peaks)))
+        gutter = self._names.width(len(lane_tokens(self._content)))
         bottom = _SCROLLER_PX + 2 if self._scale.is_zoomed else 2
         return self.rect().adjusted(gutter, 2, -MARGIN, -bottom)
 
@@ -445,8 +445,8 @@ class WaveformView(QAbstractSlider):
         x = self._scale.x_of(self.shown_s)
         is_past = self.shown_s > self._scale.last_s
         self._layers.paint(painter, area, area.right() + 1 if is_past else x)
-        lanes = len(lane_tokens(self._content.peaks))
-        self._names.paint(painter, area, lanes, tokens.color("quiet"))
+        lanes = len(lane_tokens(self._content))
+        self._names.paint(painter, area, lanes, self._content.silenced, tokens)
         if self._hover_x is not None and self._scrub_s is None:
             painter.fillRect(QRect(self._hover_x, area.top(), 1, area.height()), tokens.color("quiet"))
         if self.span_s and self._scale.sees(self.shown_s):

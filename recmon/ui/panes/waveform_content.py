@@ -24,6 +24,7 @@ class WaveformContent:
         notes: those with a second.
         markers: places that the recording's server keeps.
         loop: what is repeated.
+        silenced: channels that the user chose not to hear.
     """
 
     names: tuple[str, str] = ("", "")
@@ -34,6 +35,7 @@ class WaveformContent:
     notes: tuple[Note, ...] = ()
     markers: tuple[CallMarker, ...] = ()
     loop: Span | None = None
+    silenced: tuple[bool, bool] = (False, False)
 
 
 EMPTY = WaveformContent()

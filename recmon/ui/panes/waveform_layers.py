@@ -64,7 +64,7 @@ def _ground_of(frame: Frame) -> tuple[object, ...]:
 
 def _bars_of(frame: Frame) -> tuple[object, ...]:
     # By identity: comparing thousands of peaks with every frame would cost more than it saves.
-    return *_ground_of(frame), id(frame.content.peaks)
+    return *_ground_of(frame), id(frame.content.peaks), frame.content.silenced
 
 
 def _shade_of(frame: Frame) -> tuple[object, ...]:
@@ -140,7 +140,7 @@ class _Bars:
             tokens = frame.tokens
             colors = [
                 palest(getattr(tokens, token), tokens.panel) if self._is_pale else tokens.color(token)
-                for token in lane_tokens(frame.content.peaks)
+                for token in lane_tokens(frame.content)
             ]
             self._image = _cleared(self._image, frame)
             draw_bars(self._image, lanes, halves, colors, max(1, round(self._width * frame.ratio)))
@@ -150,14 +150,15 @@ class _Bars:
 def _lanes_of(frame: Frame) -> Lanes:
     width, height = (round(side * frame.ratio) for side in frame.size)
     height -= round((STRIP_PX + _STRIP_GAP_PX) * frame.ratio)
-    return Lanes(width, height, len(lane_tokens(frame.content.peaks)), frame.ratio)
+    return Lanes(width, height, len(lane_tokens(frame.content)), frame.ratio)
 
 
-def lane_tokens(peaks: Waveform | None) -> tuple[str, ...]:
-    """Return the colours of the lanes: one party each, or one for what is mixed."""
-    if peaks is None or len(peaks.channels) >= 2:
-        return ("party_one", "party_two")
-    return ("quiet",)
+def lane_tokens(content: WaveformContent) -> tuple[str, ...]:
+    """Return the colours of the lanes: of a party that is heard its own, one for what is mixed."""
+    if content.peaks is None or len(content.peaks.channels) >= 2:
+        first, second = content.silenced
+        return ("quiet" if first else "party_one", "quiet" if second else "party_two")
+    return ("line" if content.silenced[0] else "quiet",)
 
 
 def _cleared(image: QImage, frame: Frame) -> QImage:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRect, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
+from PySide6.QtGui import QFont, QFontMetrics, QPainter
 
 from recmon.ui import text as words
 from recmon.ui.theme import sized
+from recmon.ui.tokens import Tokens
 
 MARGIN = 16
 """Beside names and waveform, in pixels."""
@@ -17,7 +18,7 @@ MOST_PX = 156
 _LEAST_PX = 64
 _GAP = 12
 _NAME_PX = 12
-_MIXED = "both"
+_MIXED, _MUTED = "both", "muted"
 _BESIDE = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 
@@ -43,10 +44,11 @@ class LaneNames:
         """Return what is left free for them before so many lanes."""
         return self._width if lanes == 2 else _LEAST_PX
 
-    def paint(self, painter: QPainter, area: QRect, lanes: int, color: QColor) -> None:
-        """Paint the name of each lane to the left of the waveform's area."""
+    def paint(
+        self, painter: QPainter, area: QRect, lanes: int, silenced: tuple[bool, bool], tokens: Tokens
+    ) -> None:
+        """Paint the name of each lane beside the waveform's area, and below it whether it is muted."""
         painter.setFont(self._font)
-        painter.setPen(color)
         height = area.height() // lanes
         room = area.left() - MARGIN - _GAP
         for lane, name in enumerate(self._names if lanes == 2 else (_MIXED,)):
@@ -55,4 +57,12 @@ class LaneNames:
                 shorten = words.elided_number if words.is_number(name) else words.elided_name
                 shown = shorten(name, QFontMetrics(self._font), room)
                 self._shortened[name, room] = shown
-            painter.drawText(QRect(MARGIN, area.top() + lane * height, room, height), _BESIDE, shown)
+            beside = QRect(MARGIN, area.top() + lane * height, room, height)
+            painter.setPen(tokens.color("quiet"))
+            if silenced[lane]:
+                line = QFontMetrics(self._font).height()
+                painter.drawText(beside.adjusted(0, 0, 0, -line), _BESIDE, shown)
+                painter.setPen(tokens.color("warning"))
+                painter.drawText(beside.adjusted(0, line, 0, 0), _BESIDE, _MUTED)
+            else:
+                painter.drawText(beside, _BESIDE, shown)

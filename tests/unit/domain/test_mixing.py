@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from recmon.domain.mixing import Channel, Mix, SideLevel, evened, gains
+from recmon.domain.mixing import Channel, Mix, SideLevel, evened, gains, silenced
 
 LEFT, RIGHT = Channel(pan=-1.0), Channel(pan=1.0)
 
@@ -34,6 +34,14 @@ def test_middle_is_as_loud_as_the_sides() -> None:
     (left, right), _ = gains(Mix(first=Channel(pan=0.0)))
     assert left == pytest.approx(right)
     assert math.hypot(left, right) == pytest.approx(1.0)
+
+
+def test_who_is_silenced_is_known() -> None:
+    assert silenced(Mix()) == (False, False)
+    assert silenced(Mix(second=Channel(pan=1.0, is_muted=True))) == (False, True)
+    second_alone = Mix(second=Channel(pan=1.0, is_solo=True))
+    assert silenced(second_alone) == (True, False)
+    assert silenced(second_alone, is_mono=True) == (False, False)
 
 
 def test_level_is_in_decibels() -> None:
