@@ -61,6 +61,15 @@ UNDER_WAY_S = 0.25
 CLOSE_DEADLINE_S = 1.0
 
 
+_UNFORESEEN = "Unanticipated host error"
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an error of PortAudio tells people: no numbers, and words for the one that says nothing."""
+    text = str(error).partition(" [")[0]
+    return "the computer's sound system does not answer any more" if text == _UNFORESEEN else text
+
+
 class Feeder:
     """Feeds one stream, from a thread of its own that ends with `close` or with the device.
 
@@ -148,7 +157,7 @@ class Feeder:
         except Exception as error:
             if type(error).__name__ != "PortAudioError":
                 raise
-            raise OutputFailed(str(error)) from error
+            raise OutputFailed(reason_of(error)) from error
         if self._queue_limit == 0:
             self._queue_limit = round(QUEUED_S * self._rate)
         self._is_running = True
@@ -174,7 +183,7 @@ class Feeder:
         except Exception as error:
             if type(error).__name__ != "PortAudioError":
                 raise
-            self._fail(OutputFailed(str(error)))
+            self._fail(OutputFailed(reason_of(error)))
 
     def _fail(self, error: OutputFailed) -> None:
         self._queued = 0

@@ -13,7 +13,7 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from recmon.audio.feeder import Feeder
+from recmon.audio.feeder import Feeder, reason_of
 from recmon.errors import AudioError, NoOutputDevice, OutputFailed
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class SoundDeviceOutput:
             )
         except library.PortAudioError as error:
             self._is_fresh = False
-            raise OutputFailed(str(error)) from error
+            raise OutputFailed(reason_of(error)) from error
         self._feeder = Feeder(stream, channels, rate, source, lost, self._given)
         self._asked_rate, self._rate = sample_rate, rate
         self._device = str(device["name"])
@@ -205,7 +205,7 @@ class SoundDeviceOutput:
                 # Its import initialises PortAudio and can fail with the error type that was to be imported.
                 if type(error).__name__ != "PortAudioError":
                     raise
-                raise NoOutputDevice(str(error)) from error
+                raise NoOutputDevice(reason_of(error)) from error
             self._library = sounddevice
             self._is_fresh = True
         return self._library
@@ -216,7 +216,7 @@ class SoundDeviceOutput:
             library._terminate()
             library._initialize()
         except library.PortAudioError as error:
-            raise NoOutputDevice(str(error)) from error
+            raise NoOutputDevice(reason_of(error)) from error
         self._is_fresh = True
 
     def _find_device(self, library: ModuleType) -> dict[str, Any]:

@@ -46,6 +46,9 @@ USUAL_RATE = 8000
 SEAM_FADE_S = 0.003
 """Where the sound leaves its order it falls and rises this fast, so that nothing clicks."""
 
+NOTHING_HEARD_S = 0.1
+"""A device that fails before so much was heard was gone before."""
+
 SPARE_FRAMES = 64
 """Room left in the buffer: a resampler may give a few frames more than were reckoned."""
 
@@ -81,6 +84,8 @@ class PlayerThread:
         # Frames that a resampler gives again before it comes to where the sound goes on.
         self._unwanted = 0
         self._has_device = False
+        # Where the listener asked to hear something: a device of which nothing comes is looked for once more.
+        self._asked_s: float | None = None
         self._is_begun = False
         self._failure: RecmonError | None = None
 
@@ -194,13 +199,21 @@ class PlayerThread:
     def _resume(self) -> None:
         if self._stage in (_Stage.NOTHING, _Stage.OPENING):
             return
+        self._asked_s = self._buffer.position_s
         try:
-            if not self._has_device:
-                self._open_device(self._rate)
-                self._go_to(self._buffer.position_s)
-            self._let_play()
+            if self._has_device:
+                self._let_play()
+            else:
+                self._play_on()
         except AudioError as error:
             self._on_lost(error)
+
+    def _play_on(self) -> None:
+        """Open a device, and play on it from where it was."""
+        position_s = self._buffer.position_s
+        self._open_device(self._rate)
+        self._go_to(position_s)
+        self._let_play()
 
     def _heed(self) -> None:
         self._plan = self._state.plan
@@ -237,12 +250,9 @@ class PlayerThread:
         if self._stage in (_Stage.NOTHING, _Stage.OPENING):
             self._prepare()
             return
-        position_s = self._buffer.position_s
         self._buffer.forget_device()
         try:
-            self._open_device(self._rate)
-            self._go_to(position_s)
-            self._let_play()
+            self._play_on()
         except AudioError as error:
             self._on_lost(error)
 
@@ -250,6 +260,15 @@ class PlayerThread:
         self._has_device = False
         self._output.close()
         self._buffer.forget_device()
+        asked_s, self._asked_s = self._asked_s, None
+        if asked_s is not None and abs(self._buffer.position_s - asked_s) < NOTHING_HEARD_S:
+            try:
+                # It went while nothing was played: headphones that were plugged in again, for one.
+                self._play_on()
+            except AudioError as again:
+                error = again
+            else:
+                return
         if self._stage is not _Stage.NOTHING:
             self._buffer.hold()
             self._state.is_paused = True
@@ -275,6 +294,7 @@ class PlayerThread:
         self._report(PlayerReport(self._ticket, PlayerEvent.OPENED, info=info))
         self._open_device(info.sample_rate)
         self._go_to(self._start_s)
+        self._asked_s = self._buffer.position_s
 
     def _fill(self) -> None:
         decoder = self._decoder()
@@ -416,6 +436,7 @@ class PlayerThread:
 
     def _release_file(self) -> None:
         self._buffer.hold()
+        self._asked_s = None
         decoder, self._state.decoder = self._state.decoder, None
         if decoder is not None:
             decoder.close()

@@ -25,6 +25,7 @@ from playing import (
 from recmon.audio.player import LATE_LOOK_S
 from recmon.audio.stream import GrowingFile
 from recmon.errors import (
+    AudioError,
     DownloadInterrupted,
     NoOutputDevice,
     OutputFailed,
@@ -482,6 +483,43 @@ def test_lost_device_pauses_and_play_goes_on_at_the_same_place(run: Run, tmp_pat
             await listener.until_ahead(1000)
             received = await listener.pull(1000)
             assert place_of(received[100:], sound) == 8100
+
+    run(scenario())
+
+
+def test_device_that_went_while_nothing_was_played_is_looked_for_once_more(run: Run, tmp_path: Path) -> None:
+    sound = noise(5.0)
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", sound), 2.0)
+            opened = listener.output.opened
+            listener.output.lose()
+            await until_true(lambda: listener.output.opened == opened + 1)
+            await listener.until_ahead(1000)
+            received = await listener.pull(1000)
+            assert place_of(received[100:], sound) == 16_100
+            assert all(status.error is None for status in listener.told)
+            listener.output.lose()
+            assert isinstance((await listener.until_state(PlaybackState.PAUSED)).error, OutputFailed)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("refusal", [NoOutputDevice("none"), None])
+def test_device_that_is_gone_or_fails_again_is_told(
+    run: Run, tmp_path: Path, refusal: AudioError | None
+) -> None:
+    async def scenario() -> None:
+        async with playback() as listener:
+            await listener.service.play(write(tmp_path / "a.wav", noise(5.0)))
+            opened, listener.output.refusal = listener.output.opened, refusal
+            listener.output.lose()
+            if refusal is None:
+                await until_true(lambda: listener.output.opened == opened + 1)
+                listener.output.lose()
+            status = await listener.until_state(PlaybackState.PAUSED)
+            assert type(status.error) is (OutputFailed if refusal is None else NoOutputDevice)
 
     run(scenario())
 

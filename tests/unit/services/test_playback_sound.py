@@ -237,7 +237,7 @@ def test_loop_set_behind_what_was_decoded_counts_at_once(run: Run, tmp_path: Pat
         async with playback() as listener:
             await listener.service.play(write(tmp_path / "a.wav", noise(20.0)))
             await listener.pull(RATE)
-            await listener.until_ahead(3 * RATE)
+            await listener.until_ahead(2 * RATE)
             listener.service.set_loop(0.5, 2.0)
             await listener.until_planned(0.5)
             await listener.until_ahead(2 * RATE)
