@@ -72,8 +72,7 @@ class SoundSink:
 
     def plug(self) -> None:
         """Make the sink be there."""
-        options = [f"sink_name={_SINK}", f"rate={RATE}", f"channels={CHANNELS}"]
-        assert self._control("load-module", "module-null-sink", *options) == 0
+        self._load(_SINK)
 
     def unplug(self) -> None:
         """Take the sink away, as with headphones."""
@@ -81,8 +80,7 @@ class SoundSink:
 
     def plug_other(self) -> None:
         """Make a second sink be there, which sound goes to by default from now on."""
-        options = [f"sink_name={_OTHER_SINK}", f"rate={RATE}", f"channels={CHANNELS}"]
-        assert self._control("load-module", "module-null-sink", *options) == 0
+        self._load(_OTHER_SINK)
         assert self._control("set-default-sink", _OTHER_SINK) == 0
 
     def watch_other(self) -> Monitor:
@@ -103,6 +101,10 @@ class SoundSink:
         form = ["--format=s16le", f"--rate={RATE}", f"--channels={CHANNELS}", "--raw"]
         command = ["parec", f"--device={name}.monitor", "--latency-msec=5", *form]
         return Monitor(command, self.environment)
+
+    def _load(self, name: str) -> None:
+        options = [f"sink_name={name}", f"rate={RATE}", f"channels={CHANNELS}"]
+        assert self._control("load-module", "module-null-sink", *options) == 0
 
     def _control(self, *command: str) -> int:
         return subprocess.run(

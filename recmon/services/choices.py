@@ -41,8 +41,7 @@ def status_of_another(
 def sound_of(status: PlaybackStatus, levels: Sequence[SideLevel]) -> Sound:
     """Return how a recording sounds whose sides speak at such levels."""
     evening_db = evened(levels) if status.is_levelled else (0.0, 0.0)
-    is_mono = status.info is not None and status.info.channels == 1
-    return Sound(status.volume, status.speed, gains(status.mix, evening_db, is_mono=is_mono))
+    return Sound(status.volume, status.speed, gains(status.mix, evening_db, is_mono=status.is_mono))
 
 
 def plan_of(status: PlaybackStatus) -> Plan:

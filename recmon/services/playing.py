@@ -69,6 +69,11 @@ class PlaybackStatus:
     device: str | None = None
     chosen_device: str | None = None
 
+    @property
+    def is_mono(self) -> bool:
+        """Whether both sides are the same single channel, as far as that is known."""
+        return self.info is not None and self.info.channels == 1
+
 
 @dataclass(frozen=True, slots=True)
 class HeardSpan:

@@ -36,12 +36,7 @@ QUIET_S = 0.8
 def measure() -> Mapping[str, float]:
     """Play at full speed and at 0.5 MB/s with everything prepared, then first plays of fresh processes."""
     figures: dict[str, float] = {}
-    with (
-        tempfile.TemporaryDirectory(prefix="recmon-bench-") as name,
-        SoundSink() as sink,
-        sink.watch() as monitor,
-    ):
-        folder = Path(name)
+    with sound_card() as (folder, sink, monitor):
         for story, suffix, rate in (("warm", "", None), ("slow", "_slow", SLOW_BYTES_S)):
             with _archive(folder, rate) as archive:
                 played = _play(sink, monitor, folder, archive["settings"], story)
@@ -64,6 +59,17 @@ def measure() -> Mapping[str, float]:
         if shutil.which("ffmpeg"):
             figures["waveform_ffmpeg_ms"] = _ffmpeg(folder)
     return figures
+
+
+@contextmanager
+def sound_card() -> Iterator[tuple[Path, SoundSink, Monitor]]:
+    """Yield a folder, a virtual sound card, and what hears it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="recmon-bench-") as name,
+        SoundSink() as sink,
+        sink.watch() as monitor,
+    ):
+        yield Path(name), sink, monitor
 
 
 @contextmanager

@@ -6,21 +6,21 @@ recmon plays a file in a process of its own; mpv does the same, with the same fi
 from __future__ import annotations
 
 import json
-import math
 import statistics
-import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import soundfile
+
 from tests.bench.processes import child_environment
-from tests.bench.sound import LOUD, ROOT
+from tests.bench.sound import LOUD, ROOT, sound_card
 from tests.bench.sound_moves_player import HEARD_S, QUIET_FROM_S, QUIET_TO_S, ROUNDS, TONE_AT_S, Moment
 from tests.bench.sound_mpv import Mpv
-from tests.sound import Monitor, SoundSink
+from tests.sound import Monitor
 
 RATE = 8000
 AFTER_S = 0.4
@@ -30,14 +30,9 @@ AFTER_S = 0.4
 def measure() -> Mapping[str, float]:
     """Pause and jump several times with both players."""
     figures: dict[str, float] = {}
-    with (
-        tempfile.TemporaryDirectory(prefix="recmon-bench-") as name,
-        SoundSink() as sink,
-        sink.watch() as monitor,
-    ):
-        folder = Path(name)
+    with sound_card() as (folder, sink, monitor):
         tone = folder / "tone.wav"
-        tone.write_bytes(_tone())
+        _write_tone(tone)
         done = subprocess.run(
             [sys.executable, "-m", "tests.bench.sound_moves_player", str(tone)],
             cwd=ROOT, env=child_environment(**sink.environment), stdout=subprocess.PIPE, check=True,
@@ -49,19 +44,12 @@ def measure() -> Mapping[str, float]:
     return figures
 
 
-def _tone() -> bytes:
-    """Return a WAV file of a minute: a tone that is silent in its middle."""
-    period = [round(16000 * math.sin(2 * math.pi * place / 20)) for place in range(20)]
-    quiet = [0] * 20
-    values = [
-        value
-        for second in range(60)
-        for value in (quiet if QUIET_FROM_S <= second < QUIET_TO_S else period) * (RATE // 20)
-    ]
-    sound = struct.pack(f"<{len(values)}h", *values)
-    form = struct.pack("<HHIIHH", 1, 1, RATE, RATE * 2, 2, 16)
-    chunks = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(sound)) + sound
-    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+def _write_tone(path: Path) -> None:
+    """Write a WAV file of a minute: a tone that is silent in its middle."""
+    frames = np.arange(60 * RATE)
+    tone = np.sin(2 * np.pi * frames / 20) / 2
+    tone[QUIET_FROM_S * RATE : QUIET_TO_S * RATE] = 0.0
+    soundfile.write(path, tone, RATE, subtype="PCM_16")
 
 
 def _figures(suffix: str, monitor: Monitor, moments: Sequence[Moment]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The playing process of the `moves` benchmark: plays a file, pauses and jumps, and prints when it did so."""
+"""The playing process of the `sound_moves` benchmark: pauses and jumps, and prints when."""
 
 from __future__ import annotations
 

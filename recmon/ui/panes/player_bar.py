@@ -392,10 +392,8 @@ class PlayerBar(QFrame):
                 self._message.tell(_CALL_OVER, "info", "quiet", can_retry=False)
             else:
                 self._message.clear()
-        elif _ended_early(status):
-            self._message.tell(
-                f"This recording is incomplete: {_missing_part(status)}.", "alert", "warning", can_retry=False
-            )
+        elif lack := _lack(status):
+            self._message.tell(f"This recording is incomplete: {lack}.", "alert", "warning", can_retry=False)
         else:
             self._message.clear()
 
@@ -437,21 +435,15 @@ def _is_whole(status: PlaybackStatus) -> bool:
     return status.arrived_s >= status.length_s - _MISSING_S
 
 
-def _claimed_s(status: PlaybackStatus) -> float | None:
-    return status.info.length_s if status.info is not None else None
-
-
-def _ended_early(status: PlaybackStatus) -> bool:
-    if status.info is not None and status.info.lacks_end:
-        return True
-    claimed_s = _claimed_s(status)
-    return claimed_s is not None and status.length_s is not None and status.length_s < claimed_s - _MISSING_S
-
-
-def _missing_part(status: PlaybackStatus) -> str:
-    if status.info is not None and status.info.lacks_end:
+def _lack(status: PlaybackStatus) -> str:
+    """Return what is missing of the recording, in words; empty where nothing is known to be."""
+    if status.info is None:
+        return ""
+    if status.info.lacks_end:
         return "its end is missing, and the file does not tell how much that is"
-    claimed_s, there_s = _claimed_s(status) or 0.0, status.length_s or 0.0
+    claimed_s, there_s = status.info.length_s, status.length_s
+    if claimed_s is None or there_s is None or there_s >= claimed_s - _MISSING_S:
+        return ""
     if claimed_s < 10:
         return f"only {there_s:.1f} of {claimed_s:.1f} s is there"
     return f"only {words.duration(there_s)} of {words.duration(claimed_s)} is there"

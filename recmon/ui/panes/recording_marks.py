@@ -151,11 +151,10 @@ class RecordingMarks(QObject):
 
     def follow(self, status: PlaybackStatus) -> None:
         """Show what the player's status tells, and ask for the rest once the sound is there."""
-        is_mono = status.info is not None and status.info.channels == 1
         self._show(
             loop=status.loop or self._pending_loop,
             skipped=status.skipped,
-            silenced=silenced(status.mix, is_mono=is_mono),
+            silenced=silenced(status.mix, is_mono=status.is_mono),
         )
         if self._heard is not None and (
             not self._since_heard.isValid()
