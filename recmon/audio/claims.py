@@ -7,12 +7,7 @@ from dataclasses import dataclass
 
 from recmon.domain.media import MediaKind, WavHead
 
-OGG_TAIL = 1 << 17
-"""The last whole page of an Ogg file lies in so much of its end: of 65,307 bytes at most (RFC 3533, 6)."""
-
 _OPEN_SIZES = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF})
-_OGG_HEAD = 27
-_OGG_LAST = 0x04
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +62,3 @@ def _claim_of_aiff(head: bytes) -> Claim | None:
             return None if frames in _OPEN_SIZES else Claim(frames=frames)
         position += 8 + size + size % 2
     return None
-
-
-def lacks_end(tail: bytes) -> bool:
-    """Tell whether an Ogg file was cut: its last whole page is not marked as the last (RFC 3533, section 6).
-
-    Args:
-        tail: the last `OGG_TAIL` bytes of the file, or all of them.
-    """
-    position = len(tail)
-    while (position := tail.rfind(b"OggS", 0, position)) >= 0:
-        head = tail[position : position + _OGG_HEAD]
-        if len(head) < _OGG_HEAD:
-            continue
-        sizes = tail[position + _OGG_HEAD : position + _OGG_HEAD + head[26]]
-        if len(sizes) == head[26] and position + _OGG_HEAD + len(sizes) + sum(sizes) <= len(tail):
-            return not head[5] & _OGG_LAST
-    return True

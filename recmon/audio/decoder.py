@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recmon.audio.claims import OGG_TAIL, Claim, claim_of, lacks_end
+from recmon.audio.claims import Claim, claim_of
 from recmon.audio.layouts import (
     OPEN_END,
     Blocks,
@@ -18,6 +19,7 @@ from recmon.audio.layouts import (
     sample_layout,
 )
 from recmon.audio.library import load_soundfile
+from recmon.audio.ogg import OggSound
 from recmon.audio.stream import READ_DEADLINE_S, GrowingFile, GrowingView
 from recmon.domain.media import MediaKind, WavHead, read_wav_head, sniff
 from recmon.domain.recordings import AudioInfo, BareSound
@@ -30,6 +32,9 @@ HEAD_STEP = 4096
 
 LEAD_BLOCKS = 8
 """What a block of compressed sound decodes to depends on a few before it."""
+
+LEAD_STEP = 1 << 16
+"""So many frames are decoded at a time on the way to a place."""
 
 
 class ReadingAborted(Exception):
@@ -65,7 +70,7 @@ class Decoder:
         self._view: GrowingView | None = None
         self._sound: _SoundReader | None = None
         self._layout: SampleLayout | None = None
-        self._kind = MediaKind.RAW
+        self._ogg: OggSound | None = None
         self._claim: Claim | None = None
         self._blocks: Blocks | None = None
         self._info: AudioInfo | None = None
@@ -75,10 +80,17 @@ class Decoder:
         self._is_aborted = False
 
     @property
+    def is_open(self) -> bool:
+        """Whether the file told what it is."""
+        return self._info is not None
+
+    @property
     def info(self) -> AudioInfo:
-        """Facts as the file tells them; only after `open`."""
+        """Facts as the file tells them, some only at its end; only after `open`."""
         if self._info is None:
             raise ValueError("not open")
+        if self._ogg is not None and self._info.frames is None and self._file.is_finished:
+            self._info = replace(self._info, frames=self._ogg.arrived(), lacks_end=self._ogg.lacks_end)
         return self._info
 
     @property
@@ -97,7 +109,10 @@ class Decoder:
         if self._info is None:
             return None
         if self._layout is None:
-            return self._info.length_s if self._there is None else self._there / self._info.sample_rate
+            frames: float | None = self.info.frames if self._there is None else self._there
+            if frames is None and self._ogg is not None:
+                frames = self._ogg.estimate()
+            return None if frames is None else frames / self._info.sample_rate
         size = self._known_size(self._layout)
         return None if size is None else size // self._layout.frame_size / self._layout.sample_rate
 
@@ -109,6 +124,8 @@ class Decoder:
         if self._layout is not None:
             there = max(0, min(self._file.received, self._layout.end) - self._layout.begin)
             return there // self._layout.frame_size / self._layout.sample_rate
+        if self._ogg is not None:
+            return self._ogg.arrived() / self._info.sample_rate
         length_s, expected = self._info.length_s, self._file.expected
         return None if length_s is None or not expected else length_s * self._file.received / expected
 
@@ -127,15 +144,22 @@ class Decoder:
             codec = self._look_at_head()
         if self._layout is not None:
             self._check_has_sound(self._layout)
-        self._open_sound(codec)
+        self._open_sound(codec, self._position)
+        if self._first_frame() not in (None, self._position):
+            # The next read begins anew, and comes to the place.
+            self._close_sound()
         return self.info
 
     def _look_at_head(self) -> str:
         """Find out what the file is; return its codec's name, or its form's where the codec is unknown."""
-        self._kind, wav, head = self._identify()
-        self._claim = claim_of(self._kind, head, wav)
+        kind, wav, head = self._identify()
+        self._claim = claim_of(kind, head, wav)
+        if kind is MediaKind.OGG:
+            self._ogg = OggSound.find(self._file, lambda: self._is_aborted)
+            if self._is_aborted:
+                raise ReadingAborted
         if wav is None:
-            return self._kind.value
+            return kind.value
         check_playable(wav.sample_rate, wav.channels)
         self._layout, self._blocks = sample_layout(wav), blocks_of(wav)
         return wav.codec
@@ -149,8 +173,14 @@ class Decoder:
             ReadingAborted: after `abort`; the next read goes on at the same frame.
         """
         if self._sound is None:
-            self._open_sound(self.info.codec)
-            self._seek_sound()
+            self._begin_anew()
+        block = self._decode(frames)
+        if len(block) == 0 and frames and self._position < (self.info.frames or 0):
+            self._there = self._position
+        self._position += len(block)
+        return block
+
+    def _decode(self, frames: int) -> Samples:
         sound, view = self._sound, self._view
         if sound is None or view is None:
             raise ValueError("not open")
@@ -165,12 +195,9 @@ class Decoder:
             raise UnsupportedAudio(f"{self.info.codec}: the sound is damaged here") from error
         if len(block) == 0:
             self._raise_interruption(view)
-            if frames and self._position < (self.info.frames or 0):
-                self._there = self._position
         elif self._is_aborted:
             # The library must not take the end of this read for the file's end.
             self._close_sound()
-        self._position += len(block)
         return block
 
     @property
@@ -183,8 +210,14 @@ class Decoder:
     def seek(self, frame: int) -> None:
         """Go on reading at a frame; behind the end reads return nothing."""
         frames = self.info.frames
-        self._position = max(0, frame if frames is None else min(frame, frames))
-        self._seek_sound()
+        frame = max(0, frame if frames is None else min(frame, frames))
+        if self._blocks is None and self._ogg is None:
+            self._position = frame
+            self._seek_sound()
+        elif frame != self._position:
+            # The next read begins anew before the place, and waits for it.
+            self._position = frame
+            self._close_sound()
 
     def abort(self) -> None:
         """End a waiting `open` or `read`, and every later one that would wait, until `resume`."""
@@ -239,10 +272,10 @@ class Decoder:
         if not first:
             raise UnsupportedAudio("the WAV file has no sound behind its header")
 
-    def _open_sound(self, codec: str) -> None:
+    def _open_sound(self, codec: str, frame: int) -> None:
         soundfile = load_soundfile()
         layout = self._layout
-        view = self._view_of_sound()
+        view = self._view_of_sound(frame)
         self._view = view
         if self._is_aborted:
             view.abort()
@@ -275,37 +308,34 @@ class Decoder:
             check_playable(sound.samplerate, sound.channels)
             if codec != MediaKind.FLAC.value:
                 codec = _CODECS_BY_SUBTYPE.get(sound.subtype, codec)
-            # Of a file without an end the library can only guess.
-            frames = None if self._file.is_endless else sound.frames
             if self._info is not None:
                 # Opened anew in its middle, to go on there.
                 return
+            if self._ogg is not None:
+                self._ogg.begin(sound.frames, sound.samplerate)
+            # Of a file without an end the library can only guess.
+            frames = None if self._file.is_endless or self._ogg is not None else sound.frames
             if frames is not None and self._claim is not None and self._file.expected is not None:
                 claimed = self._claim.frames_of(frames, self._file.expected)
                 if claimed > frames:
                     self._there, frames = frames, claimed
-            self._info = AudioInfo(codec, sound.samplerate, sound.channels, frames, self._lacks_end())
+            self._info = AudioInfo(codec, sound.samplerate, sound.channels, frames)
         else:
             told = layout.end - layout.begin if layout.end < OPEN_END else self._known_size(layout)
             frames = None if told is None else told // layout.frame_size
             self._info = AudioInfo(codec, layout.sample_rate, layout.channels, frames)
 
-    def _lacks_end(self) -> bool:
-        """Tell whether the file is whole and its sound is not, by how much it does not tell."""
-        size = self._file.expected
-        if self._kind is not MediaKind.OGG or size is None or self._file.received < size:
-            return False
-        return lacks_end(self._file.read_at(max(0, size - OGG_TAIL), OGG_TAIL, 0.0))
-
-    def _view_of_sound(self) -> GrowingView:
+    def _view_of_sound(self, frame: int) -> GrowingView:
         layout, blocks = self._layout, self._blocks
         if layout is not None:
             return self._file.view(layout.begin, layout.end)
+        if self._ogg is not None:
+            return self._ogg.view(frame)
         if blocks is None:
             return self._file.view()
         # What cannot be sought in is read as if it began a little before the place: the head, and then the
         # blocks from there on.
-        first = max(0, self._position // blocks.frames - LEAD_BLOCKS)
+        first = max(0, frame // blocks.frames - LEAD_BLOCKS)
         return self._file.view(head=blocks.begin, skipped=first * blocks.size)
 
     def _known_size(self, layout: SampleLayout) -> int | None:
@@ -314,10 +344,46 @@ class Decoder:
             return layout.end - layout.begin if layout.end < OPEN_END else None
         return max(0, min(layout.end, whole) - layout.begin)
 
-    def _seek_sound(self) -> None:
-        if self._blocks is not None:
-            self._lead_in(self._blocks)
+    def _begin_anew(self) -> None:
+        """Open the file so that the next frame is that of the position.
+
+        What cannot be sought in begins before it, and is decoded up to it.
+        """
+        if self._ogg is not None:
+            self._wait_for_place(self._ogg)
+        self._open_sound(self.info.codec, self._position)
+        first = self._first_frame()
+        if first is None:
+            self._seek_sound()
             return
+        if first > self._position:
+            self._close_sound()
+            self._open_sound(self.info.codec, 0)
+            first = self._first_frame() or 0
+        while first < self._position:
+            block = self._decode(min(self._position - first, LEAD_STEP))
+            if self._is_aborted:
+                self._close_sound()
+                raise ReadingAborted
+            if not len(block):
+                return
+            first += len(block)
+
+    def _wait_for_place(self, ogg: OggSound) -> None:
+        while not ogg.has(self._position):
+            if self._is_aborted:
+                raise ReadingAborted
+            self._file.read_at(self._file.received, 1, READ_DEADLINE_S, lambda: self._is_aborted)
+
+    def _first_frame(self) -> int | None:
+        """Return the frame that the view begins with; None where the library finds any place in it."""
+        if self._sound is not None and self._ogg is not None:
+            return self._ogg.first_of(self._sound.frames)
+        if self._view is not None and self._blocks is not None:
+            return self._view.skipped // self._blocks.size * self._blocks.frames
+        return None
+
+    def _seek_sound(self) -> None:
         if self._sound is None or self._view is None:
             return
         try:
@@ -328,16 +394,6 @@ class Decoder:
                 self._close_sound()
                 return
             raise UnsupportedAudio(f"{self.info.codec}: this place cannot be found") from error
-
-    def _lead_in(self, blocks: Blocks) -> None:
-        """Begin anew before the position, and decode up to it."""
-        self._close_sound()
-        self._open_sound(self.info.codec)
-        first = max(0, self._position // blocks.frames - LEAD_BLOCKS)
-        if self._sound is not None and self._view is not None:
-            self._sound.read(self._position - first * blocks.frames, dtype="float32", always_2d=True)
-            if self._view.error is not None or self._is_aborted:
-                self._close_sound()
 
     def _close_sound(self) -> None:
         if self._sound is not None:

@@ -7,6 +7,7 @@ is heard within a few milliseconds. What waits when the listener pauses or goes 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -108,7 +109,7 @@ class Feeder:
         self._begun = given
         self._was_sounding = False
         self._went_on_at = 0.0
-        self._taken_back_at = 0.0
+        self._taken_back_at = -math.inf
         self._is_closing = False
         self._is_running = False
         self._used_at = self._moved_at = time.monotonic()

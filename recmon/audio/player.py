@@ -256,6 +256,12 @@ class Player:
         return self._output.device
 
     @property
+    def info(self) -> AudioInfo | None:
+        """What the open recording tells of itself by now, see `Decoder.info`."""
+        decoder = self._state.decoder
+        return None if decoder is None or not decoder.is_open else decoder.info
+
+    @property
     def length_s(self) -> float | None:
         """Playing time of the open recording, see `Decoder.length_s`."""
         decoder = self._state.decoder

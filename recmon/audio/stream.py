@@ -285,7 +285,15 @@ class GrowingFile:
         with self._changed:
             self._changed.notify_all()
 
-    def view(self, start: int = 0, end: int | None = None, *, head: int = 0, skipped: int = 0) -> GrowingView:
+    def view(
+        self,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        head: int = 0,
+        skipped: int = 0,
+        ending: bytes | None = None,
+    ) -> GrowingView:
         """Return a seekable view of the file, or of a part of it; to be closed after use.
 
         Args:
@@ -293,10 +301,12 @@ class GrowingFile:
             end: where it ends, at the latest.
             head: behind so many bytes
             skipped: so many are left out.
+            ending: it is taken for `ENDLESS_SIZE` bytes long, of which these are the last, for readers that
+                look there first; who reads on and on comes to the real end.
         """
         with self._changed:
             self._views += 1
-        return GrowingView(self, start, end, self._release_view, head, skipped)
+        return GrowingView(self, start, end, self._release_view, head, skipped, ending)
 
     def _release_view(self) -> None:
         with self._changed:
@@ -349,12 +359,14 @@ class GrowingView:
         release: Callable[[], None],
         head: int = 0,
         skipped: int = 0,
+        ending: bytes | None = None,
     ) -> None:
         self._file = file
         self._start = start
         self._end = end
         self._head = head
         self._skipped = skipped
+        self._ending = ending
         self._release: Callable[[], None] | None = release
         self._position = 0
         self._is_aborted = False
@@ -364,6 +376,11 @@ class GrowingView:
     def is_aborted(self) -> bool:
         """Whether reads end at once with what is there."""
         return self._is_aborted
+
+    @property
+    def skipped(self) -> int:
+        """Bytes that are left out behind its head."""
+        return self._skipped
 
     def abort(self) -> None:
         """End a waiting read, and every later one that would wait, until `resume`; from any thread."""
@@ -387,8 +404,8 @@ class GrowingView:
         A file that grows without an end has very many, so that nobody looks for its end.
         """
         whole = self._file.expected
-        if whole is None and self._file.is_endless:
-            whole = ENDLESS_SIZE
+        if self._ending is not None or (whole is None and self._file.is_endless):
+            return ENDLESS_SIZE
         if whole is None:
             return None if self._end is None else self._end - self._start
         if self._end is not None:
@@ -472,15 +489,12 @@ class GrowingView:
             wanted = left if wanted is None else min(wanted, left)
         else:
             place += self._skipped
-        if self._is_tag_ahead(place):
+        if self._ending is None and self._is_tag_ahead(place):
             nothing = bytes(LAST_TAG_SIZE if wanted is None else min(wanted, LAST_TAG_SIZE))
             self._position += len(nothing)
             return nothing
-        if self._file.is_endless and place >= ENDLESS_SIZE - TAG_SIZE:
-            # Where a tag would be if the file had an end: there is none.
-            nothing = bytes(max(0, min(ENDLESS_SIZE - place, TAG_SIZE if wanted is None else wanted)))
-            self._position += len(nothing)
-            return nothing
+        if (self._ending is not None or self._file.is_endless) and self._position >= ENDLESS_SIZE - TAG_SIZE:
+            return self._read_ending(wanted)
         try:
             chunk = self._file.read_at(
                 place,
@@ -491,5 +505,14 @@ class GrowingView:
         except RecmonError as error:
             self.error = error
             return b""
+        self._position += len(chunk)
+        return chunk
+
+    def _read_ending(self, wanted: int | None) -> bytes:
+        """Return what is told to lie at the end of a file that has none yet."""
+        ending = self._ending or b""
+        ending = bytes(TAG_SIZE - len(ending)) + ending
+        begin = self._position - (ENDLESS_SIZE - TAG_SIZE)
+        chunk = ending[begin:] if wanted is None else ending[begin : begin + wanted]
         self._position += len(chunk)
         return chunk

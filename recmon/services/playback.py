@@ -397,8 +397,7 @@ class PlaybackService:
             device=self._player.device,
             position_s=self._position_s(),
             is_buffering=self._player.is_starving,
-            length_s=self._player.length_s,
-            arrived_s=self._player.arrived_s,
+            **self._told_by_file(),
         )
 
     def _on_arrival(self, _: int) -> None:
@@ -411,7 +410,16 @@ class PlaybackService:
 
     def _tell_arrival(self, ticket: int) -> None:
         if ticket == self._ticket and self._status.info is not None:
-            self._change(length_s=self._player.length_s, arrived_s=self._player.arrived_s)
+            self._change(**self._told_by_file())
+
+    def _told_by_file(self) -> dict[str, Any]:
+        """Return what the file tells by now: some files tell their length at their end only."""
+        player = self._player
+        return {
+            "info": player.info or self._status.info,
+            "length_s": player.length_s,
+            "arrived_s": player.arrived_s,
+        }
 
     def _on_waveform(self, waveform: Waveform) -> None:
         self._waveform = waveform

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from recmon.audio import feeder as feeder_module
+from recmon.audio.feeder import WANTS_MORE_AFTER_S
 from recmon.audio.output import SoundDeviceOutput, _silence_alsa
 from recmon.errors import AudioError, NoOutputDevice, OutputFailed
 
@@ -113,6 +114,8 @@ def device(index: int, name: str, channels: int = 2) -> dict[str, Any]:
 def library(monkeypatch: pytest.MonkeyPatch) -> PortAudio:
     library = PortAudio()
     monkeypatch.setitem(sys.modules, "sounddevice", library)
+    # However long a busy machine lets the test's own steps wait.
+    monkeypatch.setattr(feeder_module, "WANTS_MORE_AFTER_S", 3600.0)
     return library
 
 
@@ -330,6 +333,7 @@ def test_a_sound_server_that_takes_a_gulp_and_waits_is_not_lost_one_that_plays_a
     library: PortAudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeder_module, "STALLED_AFTER_S", 0.05)
+    monkeypatch.setattr(feeder_module, "WANTS_MORE_AFTER_S", WANTS_MORE_AFTER_S)
     output, user, _ = opened()
     user.left = 100_000
     output.start()
@@ -346,7 +350,10 @@ def test_a_sound_server_that_takes_a_gulp_and_waits_is_not_lost_one_that_plays_a
     output.close()
 
 
-def test_sound_server_that_waits_for_a_full_buffer_after_it_ran_dry_gets_it(library: PortAudio) -> None:
+def test_sound_server_that_waits_for_a_full_buffer_after_it_ran_dry_gets_it(
+    library: PortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeder_module, "WANTS_MORE_AFTER_S", WANTS_MORE_AFTER_S)
     output, user, _ = opened()
     user.left = 100_000
     output.start()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from fake_output import FakeOutput
 from playing import (
     DEADLINE_S,
@@ -112,6 +113,50 @@ def test_sound_begins_while_the_file_is_still_arriving(run: Run, tmp_path: Path)
             assert place_of(listener.output.pull(400), sound) == 4100
             assert not (await listener.until(lambda status: not status.is_buffering)).is_buffering
             assert listener.service.status.arrived_s == 4.0
+            file.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_plays_before_its_end_is_there_and_tells_its_length_and_its_lack_then(
+    run: Run, tmp_path: Path, subtype: str
+) -> None:
+    with soundfile.SoundFile(tmp_path / "made", "w", RATE, 2, format="OGG", subtype=subtype) as made:
+        for _ in range(60):
+            made.write(noise(0.5))
+    content = (tmp_path / "made").read_bytes()
+    # Its last page is missing.
+    content = content[: content.rindex(b"OggS")]
+    sound, _ = soundfile.read(tmp_path / "made", dtype="float32")
+
+    async def scenario() -> None:
+        async with playback() as listener:
+            playing = asyncio.ensure_future(listener.service.play(REF))
+            await listener.until_state(PlaybackState.LOADING)
+            file = GrowingFile(tmp_path / "a.part", len(content))
+            file.write(content[: len(content) // 4])
+            listener.downloads.by_ref[REF].file.set_result(file)
+            await playing
+            received = await listener.pull(4000)
+            assert np.array_equal(received[100:], sound[100:4000])
+            status = listener.service.status
+            assert status.info is not None
+            assert status.info.length_s is None
+            assert status.length_s == pytest.approx(30.0, rel=0.2)
+            assert status.arrived_s == pytest.approx(7.5, abs=1.5)
+            file.write(content[len(content) // 4 :])
+            file.finish()
+            status = await listener.until(lambda status: status.info is not None and status.info.lacks_end)
+            assert status.length_s == status.arrived_s
+            assert status.length_s == pytest.approx(29.0, abs=1.0)
+            await listener.service.seek(20.0)
+            await listener.until_sought()
+            await listener.until_ahead(800)
+            listener.output.pull(100)
+            faded = 40
+            place = 160_100 - faded
+            assert np.abs(listener.output.pull(400) - sound[place : place + 400]).max() < 1e-3
             file.close()
 
     run(scenario())
