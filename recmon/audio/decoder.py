@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from recmon.audio.claims import Claim, claim_of
+from recmon.audio.heads import Claim, read_head
 from recmon.audio.layouts import (
     OPEN_END,
     Blocks,
@@ -20,25 +20,20 @@ from recmon.audio.layouts import (
 )
 from recmon.audio.library import load_soundfile
 from recmon.audio.ogg import OggSound
-from recmon.audio.stream import READ_DEADLINE_S, GrowingFile, GrowingView
-from recmon.domain.media import MediaKind, WavHead, read_wav_head, sniff
+from recmon.audio.stream import GrowingFile
+from recmon.audio.views import READ_DEADLINE_S, GrowingView, ReadingAborted
+from recmon.domain.media import MediaKind
 from recmon.domain.recordings import AudioInfo, BareSound
-from recmon.errors import HeadlessAudio, RecmonError, RecordingDamaged, UnsupportedAudio
+from recmon.errors import RecmonError, UnsupportedAudio
 
 Samples = NDArray[np.float32]
 """Sound as an array of shape (frames, channels), values from -1 to 1."""
-
-HEAD_STEP = 4096
 
 LEAD_BLOCKS = 8
 """What a block of compressed sound decodes to depends on a few before it."""
 
 LEAD_STEP = 1 << 16
 """So many frames are decoded at a time on the way to a place."""
-
-
-class ReadingAborted(Exception):
-    """The reader was called off by `Decoder.abort`; nothing is wrong with the file."""
 
 
 class _SoundReader(Protocol):
@@ -152,14 +147,14 @@ class Decoder:
 
     def _look_at_head(self) -> str:
         """Find out what the file is; return its codec's name, or its form's where the codec is unknown."""
-        kind, wav, head = self._identify()
-        self._claim = claim_of(kind, head, wav)
-        if kind is MediaKind.OGG:
+        head = read_head(self._file, lambda: self._is_aborted)
+        self._claim, wav = head.claim, head.wav
+        if head.kind is MediaKind.OGG:
             self._ogg = OggSound.find(self._file, lambda: self._is_aborted)
             if self._is_aborted:
                 raise ReadingAborted
         if wav is None:
-            return kind.value
+            return head.kind.value
         check_playable(wav.sample_rate, wav.channels)
         self._layout, self._blocks = sample_layout(wav), blocks_of(wav)
         return wav.codec
@@ -236,32 +231,6 @@ class Decoder:
         """Let go of the file. Safe to call twice."""
         self._close_sound()
         self._hold.close()
-
-    def _identify(self) -> tuple[MediaKind, WavHead | None, bytes]:
-        head = b""
-        while True:
-            chunk = self._file.read_at(len(head), HEAD_STEP, READ_DEADLINE_S, lambda: self._is_aborted)
-            if not chunk and self._is_aborted:
-                raise ReadingAborted
-            head += chunk
-            kind = sniff(head, is_complete=not chunk)
-            if kind is None:
-                continue
-            if kind is MediaKind.RAW:
-                raise HeadlessAudio(
-                    "nothing in the file tells what it is; bare telephone sound has to be played as A-law or "
-                    "as µ-law by choice"
-                )
-            if not kind.is_recording:
-                raise UnsupportedAudio(f"this is no recording ({kind.value})")
-            if kind is not MediaKind.WAV:
-                return kind, None, head
-            try:
-                wav = read_wav_head(head, is_complete=not chunk)
-            except RecordingDamaged as error:
-                raise UnsupportedAudio(error.reason) from error
-            if wav is not None:
-                return kind, wav, head
 
     def _check_has_sound(self, layout: SampleLayout) -> None:
         first = self._file.read_at(

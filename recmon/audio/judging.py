@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recmon.audio.decoder import Decoder
-from recmon.audio.stream import READ_DEADLINE_S, GrowingFile
+from recmon.audio.stream import GrowingFile
+from recmon.audio.views import READ_DEADLINE_S
 from recmon.domain.health import ChannelFacts, SoundFacts
 from recmon.domain.media import MediaKind, read_wav_head, sniff
 from recmon.domain.recordings import AudioInfo

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recmon.audio.stream import ENDLESS_SIZE
+from recmon.audio.views import ENDLESS_SIZE
 from recmon.domain.media import WavHead
 from recmon.domain.recordings import BareCodec, BareSound
 from recmon.errors import UnsupportedAudio

@@ -10,7 +10,8 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from recmon.audio.stream import READ_DEADLINE_S, GrowingFile, GrowingView
+from recmon.audio.stream import GrowingFile
+from recmon.audio.views import READ_DEADLINE_S, GrowingView
 
 HEAD_LIMIT = 1 << 22
 """A file whose sound begins later than this is left to libsndfile: comments can hold a picture."""

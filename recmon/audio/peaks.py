@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recmon.audio.decoder import Decoder, ReadingAborted
+from recmon.audio.decoder import Decoder
 from recmon.audio.layouts import SampleLayout
-from recmon.audio.stream import READ_DEADLINE_S, GrowingFile
+from recmon.audio.stream import GrowingFile
+from recmon.audio.views import READ_DEADLINE_S, ReadingAborted
 from recmon.domain.recordings import BareSound, Waveform
 from recmon.errors import RecmonError
 

@@ -11,7 +11,7 @@ from queue import Empty
 import numpy as np
 
 from recmon.audio.buffer import BufferEvent, PlayBuffer
-from recmon.audio.decoder import Decoder, ReadingAborted, Samples
+from recmon.audio.decoder import Decoder, Samples
 from recmon.audio.output import Output
 from recmon.audio.plan import Plan, Seam
 from recmon.audio.player import (
@@ -32,6 +32,7 @@ from recmon.audio.player import (
     StopCommand,
 )
 from recmon.audio.resampler import Resampler
+from recmon.audio.views import ReadingAborted
 from recmon.errors import AudioError, RecmonError
 
 SWITCH_S = 0.001

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from recmon.audio.decoder import Decoder, ReadingAborted
+from recmon.audio.decoder import Decoder
 from recmon.audio.stream import GrowingFile
+from recmon.audio.views import ReadingAborted
 from recmon.domain.mixing import SideLevel
 from recmon.domain.recordings import BareSound
 from recmon.domain.speech import Span, SpeechMap, speech_map

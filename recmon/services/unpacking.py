@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, cast
 
-from recmon.audio.stream import GrowingFile, GrowingView
+from recmon.audio.stream import GrowingFile
+from recmon.audio.views import GrowingView
 from recmon.domain.media import SNIFF_SIZE, WHITE_SPACE_LIMIT, MediaKind, sniff
 from recmon.errors import RecordingDamaged, RecordingError, UnsupportedAudio
 from recmon.logs import printable

@@ -12,8 +12,9 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from recmon.audio.decoder import Decoder, ReadingAborted
+from recmon.audio.decoder import Decoder
 from recmon.audio.stream import GrowingFile
+from recmon.audio.views import ReadingAborted
 from recmon.domain.recordings import BareCodec, BareSound
 from recmon.errors import DownloadInterrupted, RecordingDamaged, UnsupportedAudio
 

@@ -12,10 +12,11 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from recmon.audio.decoder import Decoder, ReadingAborted
+from recmon.audio.decoder import Decoder
 from recmon.audio.ogg import OggSound, Page, last_page, pages_of
 from recmon.audio.peaks import PeakReader
 from recmon.audio.stream import GrowingFile
+from recmon.audio.views import ReadingAborted
 from recmon.domain.recordings import Waveform
 from recmon.errors import DownloadInterrupted, UnsupportedAudio
 

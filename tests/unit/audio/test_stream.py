@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from recmon.audio.stream import ENDLESS_SIZE, GrowingFile, GrowingView
+from recmon.audio.stream import GrowingFile
+from recmon.audio.views import ENDLESS_SIZE, GrowingView
 from recmon.errors import DownloadInterrupted, RecordingDamaged, StoreError
 
 DEADLINE_S = 10.0
