@@ -34,11 +34,18 @@ QUIET_S = 0.8
 
 
 def measure() -> Mapping[str, float]:
-    """Play at full speed and at 0.5 MB/s with everything prepared, then first plays of fresh processes."""
+    """Play at full speed and at 0.5 MB/s with everything prepared, then first plays of fresh processes.
+
+    At 0.5 MB/s also a recording in Ogg, whose length stands at its end.
+    """
     figures: dict[str, float] = {}
     with sound_card() as (folder, sink, monitor):
-        for story, suffix, rate in (("warm", "", None), ("slow", "_slow", SLOW_BYTES_S)):
-            with _archive(folder, rate) as archive:
+        for story, suffix, rate, form in (
+            ("warm", "", None, "alaw"),
+            ("slow", "_slow", SLOW_BYTES_S, "alaw"),
+            ("slow-opus", "_slow_opus", SLOW_BYTES_S, "opus"),
+        ):
+            with _archive(folder, rate, form) as archive:
                 played = _play(sink, monitor, folder, archive["settings"], story)
                 figures[f"click_to_sound{suffix}_ms"] = statistics.median(played["monitor_ms"])
                 figures[f"click_to_sound{suffix}_max_ms"] = max(played["monitor_ms"])
@@ -73,9 +80,9 @@ def sound_card() -> Iterator[tuple[Path, SoundSink, Monitor]]:
 
 
 @contextmanager
-def _archive(folder: Path, rate_bytes_s: int | None = None) -> Iterator[dict[str, str]]:
+def _archive(folder: Path, rate_bytes_s: int | None = None, form: str = "alaw") -> Iterator[dict[str, str]]:
     """Run the recordings server; yields the settings that lead to it, and its address for others."""
-    command = [sys.executable, "-m", "tests.bench.sound_archive", str(folder), str(rate_bytes_s or 0)]
+    command = [sys.executable, "-m", "tests.bench.sound_archive", str(folder), str(rate_bytes_s or 0), form]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

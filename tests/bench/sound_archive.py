@@ -1,13 +1,15 @@
-"""The recordings server of the `sound` benchmark: any path leads to an hour of stereo A-law, loud at once.
+"""The recordings server of the `sound` benchmark: any path leads to the same stereo recording, loud at once.
 
-Arguments: a folder for its certificate, and bytes a second (0: as fast as they are taken). The one line of
-output is JSON: a settings file that leads here, and an address where another player gets the same bytes, at
-the same rate, by a plain GET without TLS. The end of standard input ends it.
+Arguments: a folder for its certificate, bytes a second (0: as fast as they are taken), and the recording's
+form: `alaw`, an hour of A-law in a WAV file, or `opus`, ten minutes of Opus. The one line of output is JSON: a
+settings file that leads here, and an address where another player gets the same bytes, at the same rate, by a
+plain GET without TLS. The end of standard input ends it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import math
 import struct
@@ -17,12 +19,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import numpy as np
+import soundfile
 from aiohttp import web
 
 from recmon.simulators.ccfs import CcfsFaults, CcfsSimulator
 from recmon.simulators.certificates import Certificate
 
 HOUR_S = 3600
+OPUS_S = 600
 RATE = 8000
 ACCESS_KEY, SECRET = "bench-ak", "bench-secret"
 
@@ -36,6 +41,17 @@ def long_recording() -> bytes:
     chunks += b"fact" + struct.pack("<II", 4, HOUR_S * RATE)
     chunks += b"data" + struct.pack("<I", len(sound)) + sound
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+def opus_recording() -> bytes:
+    """Return an Opus file of about 6 MB: the same tone, under noise that keeps it from being packed away."""
+    tone = 0.4 * np.sin(2 * np.pi * np.arange(RATE) / 20)[:, None].repeat(2, axis=1)
+    noise = np.random.default_rng(1)
+    content = io.BytesIO()
+    with soundfile.SoundFile(content, "w", RATE, 2, format="OGG", subtype="OPUS") as file:
+        for _ in range(OPUS_S):
+            file.write(tone + noise.normal(0, 0.02, tone.shape))
+    return content.getvalue()
 
 
 def _alaw(value: float) -> int:
@@ -78,7 +94,7 @@ async def plain_server(content: bytes, rate: int) -> AsyncIterator[str]:
 async def main() -> None:
     """Serve until standard input ends."""
     folder, rate = Path(sys.argv[1]), int(sys.argv[2])
-    content = long_recording()
+    content = opus_recording() if sys.argv[3] == "opus" else long_recording()
     certificate = Certificate()
     certificate.write_ca(folder / "ca.pem")
     secret = folder / "secret"
