@@ -1,9 +1,9 @@
 """The recordings server of the `sound` benchmark: any path leads to the same stereo recording, loud at once.
 
 Arguments: a folder for its certificate, bytes a second (0: as fast as they are taken), and the recording's
-form: `alaw`, an hour of A-law in a WAV file, or `opus`, ten minutes of Opus. The one line of output is JSON: a
-settings file that leads here, and an address where another player gets the same bytes, at the same rate, by a
-plain GET without TLS. The end of standard input ends it.
+form: `alaw`, an hour of A-law in a WAV file, or `opus`, ten minutes of Opus. The one line of output is JSON:
+a settings file that leads here, and an address where another player gets the same bytes, at the same rate, by
+a plain GET without TLS. The end of standard input ends it.
 """
 
 from __future__ import annotations
