@@ -31,9 +31,11 @@ class FakeDownload:
     def __init__(self) -> None:
         self.file: asyncio.Future[GrowingFile] = asyncio.get_running_loop().create_future()
         self.hurried: list[Callable[[GrowingFile], None]] = []
+        self.served: list[threading.Event] = []
 
-    def when_begun(self, take: Callable[[GrowingFile], None]) -> None:
+    def when_begun(self, take: Callable[[GrowingFile], None], served: threading.Event) -> None:
         self.hurried.append(take)
+        self.served.append(served)
 
     async def opened(self) -> GrowingFile:
         return await asyncio.shield(self.file)

@@ -7,6 +7,7 @@ filling side.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -63,6 +64,7 @@ class PlayBuffer:
         self._was_drained = True
         self._starvations = 0
         self._started_at: float | None = None
+        self._begun = threading.Event()
         self._sound = Sound()
         self._scaler = Scaler()
         self._stretcher: Stretcher | None = None
@@ -100,9 +102,9 @@ class PlayBuffer:
         self._was_drained = False
         return self._ring.position_s(self._ring.written)
 
-    def forget_start(self) -> None:
-        """Take the time of the next frame that leaves as that of the first."""
-        self._started_at = None
+    def forget_start(self, begun: threading.Event) -> None:
+        """Take the time of the next frame that leaves as that of the first, and set an event then."""
+        self._started_at, self._begun = None, begun
 
     def forget_device(self) -> None:
         """Take what the device still had for never heard; nobody empties now."""
@@ -249,6 +251,7 @@ class PlayBuffer:
             self._is_first = False
             if self._started_at is None:
                 self._started_at = time.monotonic()
+                self._begun.set()
             self._scaler.scale(out[:count], self._sound, self._ramp())
         elif is_dry and not is_ended:
             # As long as the device has something left, what is late can still come in time.

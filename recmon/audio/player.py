@@ -64,6 +64,7 @@ class OpenCommand:
     file: GrowingFile
     start_s: float
     bare: BareSound | None
+    begun: threading.Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +172,19 @@ class Player:
         """Load the sound libraries and get the device ready, so that the next play need not wait for them."""
         self._post(PrepareCommand())
 
-    def open(self, ticket: int, file: GrowingFile, start_s: float, bare: BareSound | None = None) -> None:
-        """Play a file from a place on, see `Decoder` for `bare`; what played before ends."""
-        self._post(OpenCommand(ticket, file, start_s, bare))
+    def open(
+        self, ticket: int, file: GrowingFile, start_s: float, bare: BareSound | None, begun: threading.Event
+    ) -> None:
+        """Play a file from a place on; what played before ends.
+
+        Args:
+            ticket: comes with what is reported of it.
+            file: may still grow.
+            start_s: the place.
+            bare: see `Decoder`.
+            begun: set when the first of it is given to the device, in the device's thread.
+        """
+        self._post(OpenCommand(ticket, file, start_s, bare, begun))
 
     def seek(self, position_s: float) -> None:
         """Go on at another place."""

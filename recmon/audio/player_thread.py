@@ -182,7 +182,7 @@ class PlayerThread:
         self._is_begun = False
         self._failure = None
         self._state.sought_s = None
-        self._buffer.forget_start()
+        self._buffer.forget_start(command.begun)
         self._state.decoder = Decoder(command.file, command.bare)
         self._stage = _Stage.OPENING
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -115,6 +115,21 @@ class Answer:
         if self._progress >= limits.progress_size:
             self._waited_s, self._progress = 0.0, 0
         return data
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Receive nothing meanwhile: a fast server would take the processor from who uses what has come."""
+        connection = self._response.connection
+        protocol = None if connection is None else connection.protocol
+        if protocol is None:
+            # All of it is here.
+            yield
+            return
+        protocol.pause_reading()
+        try:
+            yield
+        finally:
+            protocol.resume_reading()
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else drop it."""

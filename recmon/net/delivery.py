@@ -57,7 +57,6 @@ class Delivery:
         self._sink = sink
         self._pieces: list[bytes] = []
         self._size = 0
-        self._is_first = True
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -85,11 +84,6 @@ class Delivery:
         Raises:
             Exception: what the sink raised.
         """
-        if self._is_first:
-            # Someone may want to hear it: nothing else is received before the sink has the beginning.
-            self._is_first = False
-            await self._sink.write([data])
-            return
         self._pieces.append(data)
         self._size += len(data)
         if self._task is None or self._task.done():

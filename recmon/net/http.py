@@ -103,11 +103,13 @@ class HttpClient:
                 head.extension, expected, answer.ends_by_close, head.offset, validator, head.siblings
             )
             await sink.begin(start)
-            async with Delivery(sink) as delivery:
-                data = answer.head or await answer.next_chunk()
-                while data:
-                    await delivery.put(data)
-                    data = await answer.next_chunk()
+            # Someone may want to hear it: nothing else is received before the sink has the beginning.
+            if beginning := answer.head or await answer.next_chunk():
+                with answer.held():
+                    await sink.write([beginning])
+                async with Delivery(sink) as delivery:
+                    while data := await answer.next_chunk():
+                        await delivery.put(data)
         finally:
             answer.close()
 

@@ -252,10 +252,9 @@ class _Progress:
         self._loop = asyncio.get_running_loop()
         self._published_at = 0.0
 
-    def begun(self, file: GrowingFile) -> None:
-        """Hand the file to those who want it at once; in a worker thread."""
-        if self._is_playable():
-            self._download.hand_over(file)
+    def begun(self, file: GrowingFile) -> list[threading.Event]:
+        """Hand the file to those who want it at once, see `Download.hand_over`; in a worker thread."""
+        return self._download.hand_over(file) if self._is_playable() else []
 
     def arrived(self, file: GrowingFile) -> None:
         """Hand the file to readers and publish how far it is, not too often."""

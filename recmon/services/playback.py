@@ -164,9 +164,10 @@ class PlaybackService:
         self._apply_sound()
         self._player.prepare()
         settled = self._settled = asyncio.get_running_loop().create_future()
-        hand_over = partial(self._hand_over, ticket, bare)
+        begun = threading.Event()
+        hand_over = partial(self._hand_over, ticket, bare, begun)
         try:
-            hand_over(await (self._open(source, hand_over) if opening is None else opening()))
+            hand_over(await (self._open(source, hand_over, begun) if opening is None else opening()))
             await settled
         except RecmonError as error:
             if ticket == self._ticket:
@@ -269,28 +270,35 @@ class PlaybackService:
     # Opening and leaving
 
     async def _open(
-        self, source: RecordingRef | Path, hand_over: Callable[[GrowingFile], None]
+        self,
+        source: RecordingRef | Path,
+        hand_over: Callable[[GrowingFile], None],
+        begun: threading.Event,
     ) -> GrowingFile:
         if isinstance(source, Path):
             return await asyncio.to_thread(_open_file, source)
         if self._downloads is None:
             raise AudioError("recordings on servers cannot be fetched here")
         download = self._downloads.open(source)
-        download.when_begun(hand_over)
+        download.when_begun(hand_over, begun)
         return await download.opened()
 
-    def _hand_over(self, ticket: int, bare: BareSound | None, file: GrowingFile) -> None:
+    def _hand_over(
+        self, ticket: int, bare: BareSound | None, begun: threading.Event, file: GrowingFile
+    ) -> None:
         """Give the player what it was to play, unless it is to play something else by now; any thread.
 
         The sooner it comes there, the sooner it sounds: the loop, which has an arriving file to see to, is
         told of it on the way.
         """
         with self._handing_over:
+            if self._ticket != ticket:
+                begun.set()
             if self._ticket != ticket or self._handed_over == ticket:
                 return
             self._handed_over = ticket
             self._call_soon(self._take_over, ticket, file, bare)
-            self._player.open(ticket, file, self._start_s, bare)
+            self._player.open(ticket, file, self._start_s, bare, begun)
 
     def _take_over(self, ticket: int, file: GrowingFile, bare: BareSound | None) -> None:
         if ticket == self._ticket:

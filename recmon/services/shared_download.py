@@ -65,7 +65,7 @@ class Download:
         self._open_whole = open_whole
         self._handing_over = threading.Lock()
         self._begun: GrowingFile | None = None
-        self._hurried: list[Callable[[GrowingFile], None]] = []
+        self._hurried: list[tuple[Callable[[GrowingFile], None], threading.Event]] = []
         self._opened: asyncio.Future[GrowingFile] = loop.create_future()
         self._finished: asyncio.Future[Path] = loop.create_future()
 
@@ -86,7 +86,7 @@ class Download:
             return await self._open_whole(self.ref)
         return await asyncio.shield(self._opened)
 
-    def when_begun(self, take: Callable[[GrowingFile], None]) -> None:
+    def when_begun(self, take: Callable[[GrowingFile], None], served: threading.Event) -> None:
         """Have the file of a transfer handed over as soon as there is one; at once where it has begun.
 
         Sooner than `opened`, which waits for the event loop's turn; of a recording that is here, and of an
@@ -94,11 +94,13 @@ class Download:
 
         Args:
             take: called at most once, from any thread; must not wait. Its first bytes may not be there yet.
+            served: set by the caller, from any thread, when what it wanted at once is done; for a few
+                milliseconds, no more is received before.
         """
         with self._handing_over:
             file = self._begun
             if file is None:
-                self._hurried.append(take)
+                self._hurried.append((take, served))
         if file is not None:
             take(file)
 
@@ -114,13 +116,18 @@ class Download:
 
     # What the service tells
 
-    def hand_over(self, file: GrowingFile) -> None:
-        """Hand the file to those who want it at once; from any thread. The first call counts."""
+    def hand_over(self, file: GrowingFile) -> list[threading.Event]:
+        """Hand the file to those who want it at once; from any thread. The first call counts.
+
+        Returns:
+            What they set when they have what they wanted.
+        """
         with self._handing_over:
             hurried, self._hurried = self._hurried, []
             self._begun = file
-        for take in hurried:
+        for take, _ in hurried:
             take(file)
+        return [served for _, served in hurried]
 
     def begin(self, file: GrowingFile) -> None:
         """Hand the file to readers; the first call counts."""

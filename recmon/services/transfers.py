@@ -7,6 +7,8 @@ and comparing what comes again with what is here. Whoever reads the file meanwhi
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from recmon.audio.stream import GrowingFile
@@ -23,6 +25,12 @@ from recmon.net.delivery import BodyStart
 from recmon.services.parts import PartFile
 from recmon.services.sites import Site
 from recmon.vendors.base import Now, ResumableFlows
+
+HELD_S = 0.01
+"""So long nothing more is received while someone in a hurry makes something of the beginning."""
+
+HELD_SIZE = 8 * 1024
+"""Of less than this nobody may be able to make anything: then more is received at once."""
 
 INTERRUPTED_WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """Waits before an interrupted transfer goes on; from the first again once bytes have come.
@@ -51,7 +59,7 @@ class Transfer:
         part: PartFile,
         site: Site,
         now: Now,
-        begun: Callable[[GrowingFile], None],
+        begun: Callable[[GrowingFile], Sequence[threading.Event]],
         arrived: Callable[[GrowingFile], None],
         waits_s: Sequence[float] = INTERRUPTED_WAITS_S,
     ) -> None:
@@ -134,10 +142,15 @@ class Transfer:
 
     def _append(self, pieces: Sequence[bytes]) -> GrowingFile:
         start, self._start = self._start, None
+        hurried: Sequence[threading.Event] = ()
         if start is not None:
             self._part.begin(start)
-            self._begun(self._part.reader())
+            hurried = self._begun(self._part.reader())
         # One by one: joining them would cost as much as writing them.
         for piece in pieces:
             self._part.append(piece)
+        if sum(map(len, pieces)) >= HELD_SIZE:
+            until_s = time.monotonic() + HELD_S
+            for served in hurried:
+                served.wait(max(0.0, until_s - time.monotonic()))
         return self._part.reader()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -217,5 +219,9 @@ def test_time_of_the_first_frame_is_kept() -> None:
     assert started_at is not None
     device.take(10)
     assert device.buffer.started_at == started_at
-    device.buffer.forget_start()
+    begun = threading.Event()
+    device.buffer.forget_start(begun)
     assert device.buffer.started_at is None
+    assert not begun.is_set()
+    device.take(10)
+    assert begun.is_set()

@@ -427,6 +427,30 @@ def test_a_conversation_is_closed_when_the_connection_fails(run):
     assert ended == ["closed"]
 
 
+def test_nothing_more_is_received_before_the_sink_has_the_beginning(talk):
+    async def answer(exchange):
+        await exchange.reply(bytes(4_000_000))
+
+    async def use(client, server):
+        is_reading = []
+
+        class Watched(Collected):
+            async def write(self, pieces: Sequence[bytes]) -> None:
+                # None any more, once all of it is here.
+                for protocol in client._session.connector._acquired:
+                    is_reading.append(protocol.transport.is_reading())
+                await super().write(pieces)
+
+        sink = Watched()
+        await client.download(fetch(), sink)
+        return sink, is_reading
+
+    sink, is_reading = talk(answer, use)
+    assert sink.data == bytes(4_000_000)
+    assert is_reading[0] is False
+    assert True in is_reading
+
+
 def test_a_sinks_error_ends_the_transfer(talk):
     class Full(Collected):
         async def write(self, pieces: Sequence[bytes]) -> None:

@@ -36,12 +36,14 @@ from recmon.errors import (
 )
 from recmon.net.answers import HttpLimits
 from recmon.protocol.http import HttpFlow, HttpRequest, ReadMore
+from recmon.services import transfers
 from recmon.services.downloads import DownloadService, DownloadState, DownloadStatus
 from recmon.settings.model import TlsOptions
 from recmon.vendors.base import MediaHead, Now
 
 SERVER = ServerId("archive")
 REF = RecordingRef(SERVER, "path:Y:/voice/1.wav")
+DEADLINE_S = 10.0
 OTHER = RecordingRef(SERVER, "path:Y:/voice/2.wav")
 
 
@@ -213,17 +215,61 @@ def test_who_is_in_a_hurry_gets_the_file_before_the_loop_does_and_others_at_once
             def take(file: GrowingFile) -> None:
                 taken.append((threading.current_thread().name, file, download._opened.done()))
 
-            download.when_begun(take)
+            download.when_begun(take, threading.Event())
             file = await download.opened()
             assert taken == [(taken[0][0], file, False)]
             assert taken[0][0] != threading.current_thread().name
-            download.when_begun(take)
+            download.when_begun(take, threading.Event())
             assert taken[1:] == [(threading.current_thread().name, file, True)]
             assert await asyncio.to_thread(read, file, -1) == FILE
             await download.finished()
 
     run(main())
     assert len(taken) == 2
+
+
+def test_no_more_is_received_before_one_in_a_hurry_is_served(run, serve, monkeypatch):
+    monkeypatch.setattr(transfers, "HELD_S", DEADLINE_S)
+    served = threading.Event()
+
+    async def main():
+        async with serve(whole) as (downloads, _):
+            download = downloads.open(REF)
+            taken: asyncio.Queue[GrowingFile] = asyncio.Queue()
+            loop = asyncio.get_running_loop()
+            download.when_begun(lambda file: loop.call_soon_threadsafe(taken.put_nowait, file), served)
+            file = await asyncio.wait_for(taken.get(), DEADLINE_S)
+            begun = len(await asyncio.to_thread(read, file, 8192))
+            assert begun == 8192
+            assert file.received < len(FILE)
+            assert not download._opened.done()
+            served.set()
+            await asyncio.wait_for(download.finished(), DEADLINE_S)
+            assert file.received == len(FILE)
+
+    run(main())
+
+
+def test_a_beginning_that_is_too_short_to_be_heard_is_not_waited_for(run, serve, monkeypatch):
+    monkeypatch.setattr(transfers, "HELD_S", 3600.0)
+
+    async def trickle(exchange: Any) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(FILE))
+        await exchange.send(FILE[:2000])
+        await first.wait()
+        await exchange.send(FILE[2000:])
+
+    first = asyncio.Event()
+
+    async def main():
+        async with serve(trickle) as (downloads, _):
+            download = downloads.open(REF)
+            download.when_begun(lambda file: None, threading.Event())
+            await asyncio.wait_for(download.opened(), DEADLINE_S)
+            first.set()
+            await asyncio.wait_for(download.finished(), DEADLINE_S)
+
+    run(main())
 
 
 def test_two_who_want_the_same_recording_share_one_transfer(run, serve):
