@@ -437,8 +437,8 @@ def test_nothing_more_is_received_before_the_sink_has_the_beginning(talk):
         class Watched(Collected):
             async def write(self, pieces: Sequence[bytes]) -> None:
                 # None any more, once all of it is here.
-                for protocol in client._session.connector._acquired:
-                    is_reading.append(protocol.transport.is_reading())
+                acquired = client._session.connector._acquired
+                is_reading.extend(protocol.transport.is_reading() for protocol in acquired)
                 await super().write(pieces)
 
         sink = Watched()
