@@ -168,7 +168,6 @@ class MainWindow(QMainWindow):
         workplace.show_compact(actions["compact"].isChecked())
         self._show_parts()
         self._show_view()
-        workplace.pane.table.setFocus()
 
     def tell_failure(self, notice: Notice) -> None:
         """Say that the services could not be opened; the window stays, to be read."""
@@ -294,6 +293,8 @@ class MainWindow(QMainWindow):
         if self._workplace is not None:
             name = "live" if self.actions_by_name["show_live"].isChecked() else "past"
             self._workplace.show_view(name, self.top_bar.search.text())
+            # Who goes to a view wants to move in it.
+            self._workplace.pane.table.setFocus()
 
     def _on_searched(self, words: str) -> None:
         self._with_pane(lambda pane: pane.search(words))

@@ -89,6 +89,18 @@ def test_the_search_field_filters_both_views(opened: Opened, use: Use) -> None:
     use(steps)
 
 
+def test_who_goes_to_a_view_can_move_in_its_table_at_once(opened: Opened, use: Use) -> None:
+    async def steps() -> None:
+        opened.act("search")
+        opened.act("show_past")
+        assert opened.workplace.past.table.hasFocus()
+        opened.act("search")
+        opened.act("show_live")
+        assert opened.workplace.live.table.hasFocus()
+
+    use(steps)
+
+
 def test_a_wrong_word_is_explained_under_the_field_until_it_is_mended(opened: Opened, use: Use) -> None:
     async def steps() -> None:
         field = opened.window.top_bar.search

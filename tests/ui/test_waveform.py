@@ -232,6 +232,21 @@ def test_what_has_arrived_is_shaded(view: WaveformView) -> None:
     assert partly.pixelColor(place) == whole.pixelColor(place)
 
 
+def test_what_is_said_reaches_screen_readers_that_know_no_announcements(
+    view: WaveformView, qtbot: QtBot
+) -> None:
+    view.show_progress(71.0, LENGTH_S, None)
+    view.clearFocus()
+    view.say("the summary")
+    assert view.accessibleDescription() == "1 minute 11 of 3 minutes 20"
+    view.setFocus()
+    qtbot.waitUntil(view.hasFocus)
+    view.say("the summary")
+    assert view.accessibleDescription() == "the summary"
+    view.show_progress(72.0, LENGTH_S, None)
+    assert view.accessibleDescription() == "1 minute 12 of 3 minutes 20"
+
+
 def test_the_focus_ring_is_visible(view: WaveformView, qtbot: QtBot) -> None:
     view.clearFocus()
     without = shot(view)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QFontMetrics, QPalette, QResizeEvent
+from PySide6.QtGui import QFontMetrics, QPalette, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from recmon.domain.calls import Call, RecordingRef
@@ -236,7 +236,7 @@ class PlayerBar(QFrame):
         # Figures and their signs are not parted at the end of a line.
         told = f"{position} of {self.marks.summary}".replace(" %", "\u00a0%")
         self._notifier.tell(Notice(f"{told}.", topic="summary"))
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self.waveform, told))
+        self.waveform.say(told)
 
     def minimumSizeHint(self) -> QSize:
         # Narrower than all that is shown now: some of it goes when the room does.

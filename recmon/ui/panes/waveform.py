@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from PySide6.QtCore import QElapsedTimer, QEvent, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
     QContextMenuEvent,
     QKeyEvent,
     QMouseEvent,
@@ -352,6 +354,16 @@ class WaveformView(QAbstractSlider):
             self._sent_s = None
             return True
         return False
+
+    def say(self, text: str) -> None:
+        """Have a screen reader say something about the recording.
+
+        Not each knows announcements; all of them read what changes in the widget that has the focus.
+        """
+        if self.hasFocus():
+            self.setAccessibleDescription(text)
+        else:
+            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
 
     # For screen readers: the slider's value in whole seconds
 
