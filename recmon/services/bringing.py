@@ -164,9 +164,7 @@ class Bringer:
         ref = download.ref
         part = self._suspended.pop(ref, None) or self._cache.new_part(ref)
         progress = _Progress(download, part)
-        transfer = Transfer(
-            ref, part, site, self._now, progress.begun, progress.arrived, self._interrupted_waits_s
-        )
+        transfer = Transfer(ref, part, site, self._now, progress, self._interrupted_waits_s)
         # Someone may come to be in a hurry for it while it waits for its place: then it keeps that place.
         give_way = None if self._wanting.is_urgent(ref) else partial(self._wanting.let_go, ref)
         try:
@@ -251,6 +249,11 @@ class _Progress:
         self._part = part
         self._loop = asyncio.get_running_loop()
         self._published_at = 0.0
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether someone is in a hurry for it."""
+        return self._download.is_awaited
 
     def begun(self, file: GrowingFile) -> list[threading.Event]:
         """Hand the file to those who want it at once, see `Download.hand_over`; in a worker thread."""

@@ -116,6 +116,11 @@ class Download:
 
     # What the service tells
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether someone is in a hurry for its file, which nobody has yet."""
+        return bool(self._hurried)
+
     def hand_over(self, file: GrowingFile) -> list[threading.Event]:
         """Hand the file to those who want it at once; from any thread. The first call counts.
 

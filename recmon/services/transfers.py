@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from recmon.audio.stream import GrowingFile
 from recmon.domain.calls import RecordingRef
@@ -26,6 +27,9 @@ from recmon.services.parts import PartFile
 from recmon.services.sites import Site
 from recmon.vendors.base import Now, ResumableFlows
 
+AWAKE_S = 0.01
+"""So long the loop does not sleep while someone in a hurry waits for an answer."""
+
 HELD_S = 0.01
 """So long nothing more is received while someone in a hurry makes something of the beginning."""
 
@@ -39,6 +43,24 @@ Together they are shorter than a reader waits for its next bytes.
 """
 
 
+class Progress(Protocol):
+    """Told how a transfer goes."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether someone is in a hurry for the first bytes."""
+
+    def begun(self, file: GrowingFile) -> Sequence[threading.Event]:
+        """Called before the first bytes are written, in a worker thread: readers get them at once.
+
+        Returns:
+            What is set when those in a hurry have what they wanted.
+        """
+
+    def arrived(self, file: GrowingFile) -> None:
+        """Called after each piece."""
+
+
 class Transfer:
     """One recording on its way.
 
@@ -47,9 +69,7 @@ class Transfer:
         part: where its bytes go; may hold some already.
         site: the server.
         now: the clock, aware UTC.
-        begun: told of the file before its first bytes are written, in a worker thread: readers get them as
-            soon as they are there.
-        arrived: told of the file, and the bytes of the whole, after each piece.
+        progress: told how it goes.
         waits_s: before an interrupted transfer goes on.
     """
 
@@ -59,16 +79,14 @@ class Transfer:
         part: PartFile,
         site: Site,
         now: Now,
-        begun: Callable[[GrowingFile], Sequence[threading.Event]],
-        arrived: Callable[[GrowingFile], None],
+        progress: Progress,
         waits_s: Sequence[float] = INTERRUPTED_WAITS_S,
     ) -> None:
         self._ref = ref
         self._part = part
         self._site = site
         self._now = now
-        self._begun = begun
-        self._arrived = arrived
+        self._progress = progress
         self._start: BodyStart | None = None
         self._waits_s = waits_s
         self._asks_for_rest = True
@@ -110,6 +128,7 @@ class Transfer:
         client, source = await self._site.prepare()
         async with self._site.turn(refusals, give_way):
             point = self._part.resume_point if self._asks_for_rest else None
+            watch = asyncio.ensure_future(self._stay_awake())
             try:
                 if point is not None and isinstance(source, ResumableFlows):
                     try:
@@ -125,10 +144,26 @@ class Transfer:
             except AuthenticationFailed as error:
                 self._site.refuse(error)
                 raise
+            finally:
+                watch.cancel()
             self._site.accept()
             if self._start is not None:
                 # An empty body, as when all of the rest was here.
                 await asyncio.to_thread(self._append, ())
+
+    @property
+    def _is_hurried(self) -> bool:
+        return self._progress.is_awaited and self._start is None
+
+    async def _stay_awake(self) -> None:
+        """Let the loop look for the answer all the time, for a moment, while someone waits for it.
+
+        A thread that sleeps gets a processor back late on a busy machine: often after 3 ms.
+        """
+        now_s = asyncio.get_running_loop().time
+        until_s = now_s() + AWAKE_S
+        while self._is_hurried and now_s() < until_s:  # noqa: ASYNC110 - that it sleeps is to be avoided
+            await asyncio.sleep(0)
 
     # What `HttpClient.download` calls
 
@@ -138,14 +173,14 @@ class Transfer:
 
     async def write(self, pieces: Sequence[bytes]) -> None:
         """Take in what came of it."""
-        self._arrived(await asyncio.to_thread(self._append, pieces))
+        self._progress.arrived(await asyncio.to_thread(self._append, pieces))
 
     def _append(self, pieces: Sequence[bytes]) -> GrowingFile:
         start, self._start = self._start, None
         hurried: Sequence[threading.Event] = ()
         if start is not None:
             self._part.begin(start)
-            hurried = self._begun(self._part.reader())
+            hurried = self._progress.begun(self._part.reader())
         # One by one: joining them would cost as much as writing them.
         for piece in pieces:
             self._part.append(piece)
