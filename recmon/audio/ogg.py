@@ -180,8 +180,10 @@ class OggSound:
         What Opus leaves out at the beginning (RFC 7845, section 4.2), the library leaves out only where the
         count begins with 0.
         """
-        if self._is_short or self._pre_skip is None:
-            return 0 if self._is_short else self._far - frames
+        if self._is_short:
+            return 0
+        if self._pre_skip is None:
+            return self._far - frames
         granule = FAR_GRANULE - self._pre_skip - frames * self._factor
         return self._far - frames - min(granule, self._pre_skip) // self._factor
 

@@ -294,11 +294,10 @@ class PlaybackService:
         with self._handing_over:
             if self._ticket != ticket:
                 begun.set()
-            if self._ticket != ticket or self._handed_over == ticket:
-                return
-            self._handed_over = ticket
-            self._call_soon(self._take_over, ticket, file, bare)
-            self._player.open(ticket, file, self._start_s, bare, begun)
+            elif self._handed_over != ticket:
+                self._handed_over = ticket
+                self._call_soon(self._take_over, ticket, file, bare)
+                self._player.open(ticket, file, self._start_s, bare, begun)
 
     def _take_over(self, ticket: int, file: GrowingFile, bare: BareSound | None) -> None:
         if ticket == self._ticket:

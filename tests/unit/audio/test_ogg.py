@@ -51,6 +51,15 @@ def whole_file(path: Path) -> Decoder:
     return Decoder(file)
 
 
+def arriving(folder: Path, content: bytes, there: int) -> tuple[GrowingFile, Decoder]:
+    """Open a file of which so many bytes are there."""
+    file = GrowingFile(folder / "a.part", len(content))
+    file.write(content[:there])
+    decoder = Decoder(file)
+    decoder.open()
+    return file, decoder
+
+
 def read(decoder: Decoder, frames: int) -> Samples:
     """Read so many frames, fewer only at the end."""
     blocks = [np.zeros((0, decoder.info.channels), np.float32)]
@@ -121,10 +130,7 @@ def test_sound_begins_with_the_first_pages(tmp_path: Path, subtype: str, thread:
 @pytest.mark.parametrize("subtype", CODECS)
 def test_length_is_reckoned_closer_the_more_has_arrived(tmp_path: Path, subtype: str) -> None:
     content, _ = ogg(tmp_path / "a.ogg", subtype)
-    file = GrowingFile(tmp_path / "a.part", len(content))
-    file.write(content[: len(content) // 10])
-    decoder = Decoder(file)
-    decoder.open()
+    file, decoder = arriving(tmp_path, content, len(content) // 10)
     file.write(content[len(content) // 10 : len(content) * 9 // 10])
     assert decoder.length_s == pytest.approx(60.0, rel=0.03)
     assert decoder.arrived_s == pytest.approx(54.0, rel=0.05)
@@ -137,10 +143,7 @@ def test_jumps_go_back_at_once_and_wait_for_what_has_not_arrived(
     tmp_path: Path, subtype: str, thread: ThreadPoolExecutor
 ) -> None:
     content, whole = ogg(tmp_path / "a.ogg", subtype)
-    file = GrowingFile(tmp_path / "a.part", len(content))
-    file.write(content[: len(content) // 2])
-    decoder = Decoder(file)
-    decoder.open()
+    file, decoder = arriving(tmp_path, content, len(content) // 2)
     for place in (160_000, 80_000, 4):
         decoder.seek(place)
         assert np.abs(read(decoder, 800) - whole[place : place + 800]).max() < 1e-3
@@ -159,10 +162,7 @@ def test_waiting_for_a_place_can_be_called_off_and_goes_on(
     tmp_path: Path, subtype: str, thread: ThreadPoolExecutor
 ) -> None:
     content, whole = ogg(tmp_path / "a.ogg", subtype)
-    file = GrowingFile(tmp_path / "a.part", len(content))
-    file.write(content[:60_000])
-    decoder = Decoder(file)
-    decoder.open()
+    file, decoder = arriving(tmp_path, content, 60_000)
     decoder.seek(300_000)
     waiting = thread.submit(decoder.read, 800)
     decoder.abort()

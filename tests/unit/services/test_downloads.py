@@ -265,9 +265,11 @@ def test_a_beginning_that_is_too_short_to_be_heard_is_not_waited_for(run, serve,
         async with serve(trickle) as (downloads, _):
             download = downloads.open(REF)
             download.when_begun(lambda file: None, threading.Event())
-            await asyncio.wait_for(download.opened(), DEADLINE_S)
+            file = await asyncio.wait_for(download.opened(), DEADLINE_S)
+            assert file.received == 2000
             first.set()
             await asyncio.wait_for(download.finished(), DEADLINE_S)
+            assert file.received == len(FILE)
 
     run(main())
 
